@@ -1,0 +1,221 @@
+/* The elementwise loops: a kernel for each row and form of activations.def, and one driver that feeds them blocks.
+ *
+ * A kernel sees whole vectors only: contiguous operands, or one replicated vector for an operand that does not change. The
+ * driver passes user memory directly where it is contiguous and stages everything else (strides, the last few elements,
+ * outputs that lie on inputs) through stack blocks, so that every element goes through the same instructions: same
+ * element, same bits. */
+
+typedef struct {
+  V f, d; /* f(x) and f'(x); what a kernel does not use is never computed */
+} VD;
+
+#include "activations.h"
+
+/* Inputs first (grad, x, parameters), then outputs; step is in elements per element, 0 or 1; n is a multiple of LANES. */
+typedef void (*FN(Kernel))(const T *const *in, const size_t *step, T *const *out, size_t n);
+typedef VD (*FN(Formula))(V x, const V *parameters);
+
+enum { FN(STAGE) = 4096 / sizeof(T), FN(STRETCH) = 16384 };
+
+static INLINE void FN(sweep_with)(FN(Formula) formula, enum fastact_form form, int parameters, int parameters_vary,
+                                  const T *const *in, const size_t *step, T *const *out, size_t n) {
+  int x = form == FASTACT_BACKWARD;
+  V p[FASTACT_MAX_PARAMETERS];
+  for (int k = 0; k < parameters; k++) p[k] = vload(in[x + 1 + k]);
+  for (size_t i = 0; i < n; i += LANES) {
+    if (parameters_vary)
+      for (int k = 0; k < parameters; k++) p[k] = vload(in[x + 1 + k] + i * step[x + 1 + k]);
+    VD y = formula(vload(in[x] + i * step[x]), p);
+    if (form == FASTACT_FORWARD) vstore(out[0] + i, y.f);
+    if (form == FASTACT_DERIVATIVE) vstore(out[0] + i, y.d);
+    if (form == FASTACT_BACKWARD) vstore(out[0] + i, vload(in[0] + i * step[0]) * y.d);
+    if (form == FASTACT_WITH_DERIVATIVE) {
+      vstore(out[0] + i, y.f);
+      vstore(out[1] + i, y.d);
+    }
+  }
+}
+
+/* Parameters that do not vary get a loop of their own, out of which the compiler moves all that depends on them alone. */
+static INLINE void FN(sweep)(FN(Formula) formula, enum fastact_form form, int parameters, const T *const *in,
+                             const size_t *step, T *const *out, size_t n) {
+  int vary = 0;
+  for (int k = 0; k < parameters; k++) vary |= step[(form == FASTACT_BACKWARD) + 1 + k] != 0;
+  if (vary)
+    FN(sweep_with)(formula, form, parameters, 1, in, step, out, n);
+  else
+    FN(sweep_with)(formula, form, parameters, 0, in, step, out, n);
+}
+
+#define KERNEL(name, form, parameters) \
+  static NOINLINE void FN(name##_##form)(const T *const *in, const size_t *step, T *const *out, size_t n) { \
+    FN(sweep)(FN(name##_formula), form, parameters, in, step, out, n); \
+  }
+#define KERNELS(name, parameters, call) \
+  static INLINE VD FN(name##_formula)(V x, const V *p) { \
+    (void)p; \
+    return call; \
+  } \
+  KERNEL(name, FASTACT_FORWARD, parameters) \
+  KERNEL(name, FASTACT_DERIVATIVE, parameters) \
+  KERNEL(name, FASTACT_BACKWARD, parameters) \
+  KERNEL(name, FASTACT_WITH_DERIVATIVE, parameters)
+#define ACTIVATION0(name, ...) KERNELS(name, 0, FN(name)(x))
+#define ACTIVATION1(name, ...) KERNELS(name, 1, FN(name)(x, p[0]))
+#define FROM_OUTPUT(name, ...) \
+  static INLINE VD FN(name##_from_output_formula)(V y, const V *p) { \
+    (void)p; \
+    return (VD){FN(name##_from_output)(y), y}; \
+  } \
+  KERNEL(name##_from_output, FASTACT_FORWARD, 0)
+#include "activations.def"
+#undef ACTIVATION0
+#undef ACTIVATION1
+#undef FROM_OUTPUT
+#undef KERNEL
+#undef KERNELS
+
+#define ROW(name) \
+  {FN(name##_FASTACT_FORWARD), FN(name##_FASTACT_DERIVATIVE), FN(name##_FASTACT_BACKWARD), FN(name##_FASTACT_WITH_DERIVATIVE)},
+#define ACTIVATION0(name, ...) ROW(name)
+#define ACTIVATION1(name, ...) ROW(name)
+#define FROM_OUTPUT(name, ...) {FN(name##_from_output_FASTACT_FORWARD)},
+static const FN(Kernel) FN(kernels)[][FASTACT_FORMS] = {
+#include "activations.def"
+};
+#undef ACTIVATION0
+#undef ACTIVATION1
+#undef FROM_OUTPUT
+#undef ROW
+
+static int FN(is_tiny)(T y) { return y < PICK(FLT_MIN, DBL_MIN) && y > -PICK(FLT_MIN, DBL_MIN); }
+
+/* Which of the raised flags the block's results deserve. Kernels may raise underflow in a term that is negligible, and
+ * invalid by comparing NaN; the user sees a flag only where a result overflowed, underflowed or became NaN. */
+static NOINLINE unsigned FN(deserved_flags)(unsigned raised, int nin, int nout, const T *const *in, const size_t *step,
+                                            T *const *out, size_t n) {
+  unsigned deserved = 0;
+  for (size_t i = 0; i < n; i++) {
+    int any_nan = 0, any_inf = 0, any_zero = 0;
+    for (int k = 0; k < nin; k++) {
+      T x = in[k][i * step[k]];
+      any_nan |= isnan(x);
+      any_inf |= isinf(x);
+      any_zero |= x == 0;
+    }
+    if (any_nan) continue;
+    for (int k = 0; k < nout; k++) {
+      T y = out[k][i];
+      if (isnan(y)) deserved |= FLAG_INVALID;
+      if (any_inf) continue;
+      if (isinf(y)) deserved |= FLAG_OVERFLOW | FLAG_DIVIDE;
+      if (FN(is_tiny)(y) && (y != 0 || !any_zero)) deserved |= FLAG_UNDERFLOW;
+    }
+  }
+  return raised & deserved;
+}
+
+typedef struct {
+  FN(Kernel) kernel;
+  int nin, nout;
+  char *const *operands;
+  const ptrdiff_t *strides;
+  T (*stage)[FN(STAGE) + LANES]; /* a row an operand; inputs that do not change stay replicated in theirs */
+  unsigned flags;                /* deserved so far */
+} FN(Job);
+
+static void FN(run_kernel)(FN(Job) *job, const T *const *in, const size_t *step, T *const *out, size_t n) {
+  job->kernel(in, step, out, n);
+  unsigned raised = fpflags_get();
+  if (raised) {
+    job->flags |= FN(deserved_flags)(raised, job->nin, job->nout, in, step, out, n);
+    fpflags_set(0);
+  }
+}
+
+/* Elements [first, first + n), a multiple of LANES, in user memory. */
+static void FN(run_direct)(FN(Job) *job, size_t first, size_t n) {
+  const T *in[FASTACT_MAX_OPERANDS];
+  size_t step[FASTACT_MAX_OPERANDS];
+  T *out[2];
+  for (int k = 0; k < job->nin; k++) {
+    step[k] = job->strides[k] != 0;
+    in[k] = step[k] ? (const T *)job->operands[k] + first : job->stage[k];
+  }
+  for (int k = 0; k < job->nout; k++) out[k] = (T *)job->operands[job->nin + k] + first;
+  FN(run_kernel)(job, in, step, out, n);
+}
+
+/* Elements [first, first + n), at most STAGE of them, through the stage; the last vector is filled up with copies. */
+static void FN(run_staged)(FN(Job) *job, size_t first, size_t n) {
+  const T *in[FASTACT_MAX_OPERANDS];
+  size_t step[FASTACT_MAX_OPERANDS];
+  T *out[2];
+  size_t whole = (n + LANES - 1) / LANES * LANES;
+  for (int k = 0; k < job->nin; k++) {
+    ptrdiff_t stride = job->strides[k];
+    T *stage = job->stage[k];
+    in[k] = stage;
+    step[k] = stride != 0;
+    if (!step[k]) continue;
+    const char *from = job->operands[k] + (ptrdiff_t)first * stride;
+    if (stride == sizeof(T))
+      memcpy(stage, from, n * sizeof(T));
+    else
+      for (size_t i = 0; i < n; i++) memcpy(stage + i, from + (ptrdiff_t)i * stride, sizeof(T));
+    for (size_t i = n; i < whole; i++) stage[i] = stage[n - 1];
+  }
+  for (int k = 0; k < job->nout; k++) out[k] = job->stage[job->nin + k];
+  FN(run_kernel)(job, in, step, out, whole);
+  for (int k = 0; k < job->nout; k++) {
+    ptrdiff_t stride = job->strides[job->nin + k];
+    char *to = job->operands[job->nin + k] + (ptrdiff_t)first * stride;
+    if (stride == sizeof(T))
+      memcpy(to, out[k], n * sizeof(T));
+    else
+      for (size_t i = 0; i < n; i++) memcpy(to + (ptrdiff_t)i * stride, out[k] + i, sizeof(T));
+  }
+}
+
+/* Contiguous, aligned, and no output on an input: a kernel may then write before the flags are judged by the inputs. */
+static int FN(may_run_direct)(const FN(Job) *job, size_t n) {
+  for (int k = 0; k < job->nin + job->nout; k++) {
+    if (k < job->nin && job->strides[k] == 0) continue;
+    if (job->strides[k] != sizeof(T) || (uintptr_t)job->operands[k] % sizeof(T)) return 0;
+    for (int o = job->nin; o < job->nin + job->nout; o++) {
+      uintptr_t a = (uintptr_t)job->operands[k], b = (uintptr_t)job->operands[o];
+      if (o != k && (a < b ? b - a : a - b) < n * sizeof(T)) return 0;
+    }
+  }
+  return 1;
+}
+
+/* The one value of an operand that does not change, in every lane. */
+static void FN(replicate)(T *stage, const char *operand) {
+  T value;
+  memcpy(&value, operand, sizeof value);
+  vstore(stage, vset(value));
+}
+
+static void FN(elementwise)(int row, enum fastact_form form, char *const *operands, const ptrdiff_t *strides, size_t n) {
+  T stage[FASTACT_MAX_OPERANDS][FN(STAGE) + LANES] ALIGNED;
+  int nout = form == FASTACT_WITH_DERIVATIVE ? 2 : 1;
+  int nin = 1 + (form == FASTACT_BACKWARD) + fastact_activations[row].parameters;
+  FN(Job) job = {FN(kernels)[row][form], nin, nout, operands, strides, stage, 0};
+  for (int k = 0; k < nin; k++)
+    if (strides[k] == 0) FN(replicate)(stage[k], operands[k]);
+
+  fastact_ran(STRING(ISA));
+  unsigned before = fpflags_get();
+  if (before) fpflags_set(0);
+  if (FN(may_run_direct)(&job, n)) {
+    size_t direct = n / LANES * LANES;
+    for (size_t first = 0; first < direct; first += FN(STRETCH))
+      FN(run_direct)(&job, first, direct - first < FN(STRETCH) ? direct - first : FN(STRETCH));
+    if (direct < n) FN(run_staged)(&job, direct, n - direct);
+  } else {
+    for (size_t first = 0; first < n; first += FN(STAGE))
+      FN(run_staged)(&job, first, n - first < FN(STAGE) ? n - first : FN(STAGE));
+  }
+  if (before | job.flags) fpflags_set(before | job.flags);
+}

@@ -1,0 +1,13 @@
+/* x86-64 with AVX2 and FMA. */
+#include "isa_common.h"
+
+#if defined(FASTACT_X86)
+#include <immintrin.h>
+TARGET_BEGIN("avx2,fma")
+#define ISA avx2
+#define SIMD "simd_avx2.h"
+#include "isa.h"
+TARGET_END
+#else
+typedef int fastact_no_avx2; /* ISO C wants a declaration */
+#endif

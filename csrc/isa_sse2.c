@@ -1,0 +1,11 @@
+/* The x86-64 baseline. */
+#include "isa_common.h"
+
+#if defined(FASTACT_X86)
+#include <immintrin.h>
+#define ISA sse2
+#define SIMD "simd_sse2.h"
+#include "isa.h"
+#else
+typedef int fastact_no_sse2; /* ISO C wants a declaration */
+#endif

@@ -1,0 +1,34 @@
+/* Vector operations, AVX2 with FMA. */
+#if REAL == 32
+enum { LANES = 8 };
+typedef __m256 V;
+#define OP(name) _mm256_##name##_ps
+#define SHIFT(a, k) _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(a), k))
+#else
+enum { LANES = 4 };
+typedef __m256d V;
+#define OP(name) _mm256_##name##_pd
+#define SHIFT(a, k) _mm256_castsi256_pd(_mm256_slli_epi64(_mm256_castpd_si256(a), k))
+#endif
+typedef V M;
+
+static INLINE V vload(const T *p) { return OP(loadu)(p); }
+static INLINE void vstore(T *p, V a) { OP(storeu)(p, a); }
+static INLINE V vset(T a) { return OP(set1)(a); }
+static INLINE V vfma(V a, V b, V c) { return OP(fmadd)(a, b, c); }
+static INLINE V vresidual(V a, V b, V c) { return OP(fnmadd)(a, b, c); } /* c - a*b, rounded once */
+/* The second operand where either is NaN, so that vmin(bound, x) lets NaN through. */
+static INLINE V vmin(V a, V b) { return OP(min)(a, b); }
+static INLINE V vmax(V a, V b) { return OP(max)(a, b); }
+static INLINE V vabs(V a) { return OP(andnot)(OP(set1)(C(-0.0)), a); }
+static INLINE V vcopysign(V a, V sign) {
+  V bit = OP(set1)(C(-0.0));
+  return OP(or)(OP(andnot)(bit, a), OP(and)(bit, sign));
+}
+static INLINE M vlt(V a, V b) { return OP(cmp)(a, b, _CMP_LT_OQ); }
+static INLINE M vordered(V a) { return OP(cmp)(a, a, _CMP_ORD_Q); }
+static INLINE V vsel(M m, V a, V b) { return OP(blendv)(b, a, m); }
+static INLINE V vshift_to_exponent(V a) { return SHIFT(a, MANTISSA_BITS); }
+
+#undef OP
+#undef SHIFT

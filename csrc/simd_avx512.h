@@ -1,0 +1,38 @@
+/* Vector operations, AVX-512 (F, DQ, BW, VL). */
+#if REAL == 32
+enum { LANES = 16 };
+typedef __m512 V;
+typedef __mmask16 M;
+#define OP(name) _mm512_##name##_ps
+#define COMPARE _mm512_cmp_ps_mask
+#define SHIFT(a, k) _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(a), k))
+#else
+enum { LANES = 8 };
+typedef __m512d V;
+typedef __mmask8 M;
+#define OP(name) _mm512_##name##_pd
+#define COMPARE _mm512_cmp_pd_mask
+#define SHIFT(a, k) _mm512_castsi512_pd(_mm512_slli_epi64(_mm512_castpd_si512(a), k))
+#endif
+
+static INLINE V vload(const T *p) { return OP(loadu)(p); }
+static INLINE void vstore(T *p, V a) { OP(storeu)(p, a); }
+static INLINE V vset(T a) { return OP(set1)(a); }
+static INLINE V vfma(V a, V b, V c) { return OP(fmadd)(a, b, c); }
+static INLINE V vresidual(V a, V b, V c) { return OP(fnmadd)(a, b, c); } /* c - a*b, rounded once */
+/* The second operand where either is NaN, so that vmin(bound, x) lets NaN through. */
+static INLINE V vmin(V a, V b) { return OP(min)(a, b); }
+static INLINE V vmax(V a, V b) { return OP(max)(a, b); }
+static INLINE V vabs(V a) { return OP(abs)(a); }
+static INLINE V vcopysign(V a, V sign) {
+  V bit = OP(set1)(C(-0.0));
+  return OP(or)(OP(andnot)(bit, a), OP(and)(bit, sign));
+}
+static INLINE M vlt(V a, V b) { return COMPARE(a, b, _CMP_LT_OQ); }
+static INLINE M vordered(V a) { return COMPARE(a, a, _CMP_ORD_Q); }
+static INLINE V vsel(M m, V a, V b) { return OP(mask_blend)(m, b, a); }
+static INLINE V vshift_to_exponent(V a) { return SHIFT(a, MANTISSA_BITS); }
+
+#undef OP
+#undef COMPARE
+#undef SHIFT

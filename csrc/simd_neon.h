@@ -1,0 +1,44 @@
+/* Vector operations, aarch64 NEON. */
+#if REAL == 32
+enum { LANES = 4 };
+typedef float32x4_t V;
+typedef uint32x4_t M;
+#define OP(name) name##_f32
+#define Q(name) name##q_f32
+#define BITS vreinterpretq_u32_f32
+#define FROM_BITS vreinterpretq_f32_u32
+#define SHIFT vshlq_n_u32
+#define SET_BITS vdupq_n_u32
+#else
+enum { LANES = 2 };
+typedef float64x2_t V;
+typedef uint64x2_t M;
+#define OP(name) name##_f64
+#define Q(name) name##q_f64
+#define BITS vreinterpretq_u64_f64
+#define FROM_BITS vreinterpretq_f64_u64
+#define SHIFT vshlq_n_u64
+#define SET_BITS vdupq_n_u64
+#endif
+
+static INLINE V vload(const T *p) { return Q(vld1)(p); }
+static INLINE void vstore(T *p, V a) { Q(vst1)(p, a); }
+static INLINE V vset(T a) { return OP(vdupq_n)(a); }
+static INLINE V vfma(V a, V b, V c) { return Q(vfma)(c, a, b); }
+static INLINE V vresidual(V a, V b, V c) { return Q(vfms)(c, a, b); } /* c - a*b, rounded once */
+static INLINE M vlt(V a, V b) { return Q(vclt)(a, b); }
+static INLINE M vordered(V a) { return Q(vceq)(a, a); }
+static INLINE V vsel(M m, V a, V b) { return Q(vbsl)(m, a, b); }
+/* The second operand where either is NaN or both are zeros, so that vmin(bound, x) lets NaN and -0 through. */
+static INLINE V vmin(V a, V b) { return vsel(vlt(a, b), a, b); }
+static INLINE V vmax(V a, V b) { return vsel(vlt(b, a), a, b); }
+static INLINE V vabs(V a) { return Q(vabs)(a); }
+static INLINE V vcopysign(V a, V sign) { return vsel(SET_BITS((U)1 << (8 * sizeof(T) - 1)), sign, a); }
+static INLINE V vshift_to_exponent(V a) { return FROM_BITS(SHIFT(BITS(a), MANTISSA_BITS)); }
+
+#undef OP
+#undef Q
+#undef BITS
+#undef FROM_BITS
+#undef SHIFT
+#undef SET_BITS

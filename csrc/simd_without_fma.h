@@ -1,0 +1,9 @@
+/* vfma and vresidual for backends that have no fused multiply-add. */
+
+static INLINE V vfma(V a, V b, V c) { return a * b + c; }
+
+/* c - a*b with a*b exact (Dekker 1971): the halves' products fit in T. Meant for c near a*b. */
+static INLINE V vresidual(V a, V b, V c) {
+  V ah = FN(upper_half)(a), al = a - ah, bh = FN(upper_half)(b), bl = b - bh;
+  return (((c - ah * bh) - ah * bl) - al * bh) - al * bl;
+}

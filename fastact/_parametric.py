@@ -1,0 +1,70 @@
+"""Activations with parameters: a thin callable over a real ufunc, whose parameters are broadcast inputs."""
+
+from __future__ import annotations
+
+from inspect import Parameter as Argument
+from inspect import Signature
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Parameter(NamedTuple):
+    """A parameter of an activation: PyTorch's name, and its default."""
+
+    name: str
+    default: float
+
+
+class ParametricUfunc:
+    """A ufunc whose last inputs are optional parameters.
+
+    Calling it fills the parameters in and calls `ufunc`, so that ``out=``, ``where=``, ``casting=``, ``order=``,
+    ``dtype=``, ``subok=``, broadcasting and ``__array_ufunc__`` are NumPy's own.
+
+    Attributes
+    ----------
+    ufunc : numpy.ufunc
+        The ufunc that runs; takes every parameter as an input.
+    parameters : tuple of Parameter
+        Names and defaults, in the order of the inputs.
+    nin, nout : int
+        Of `ufunc`.
+    """
+
+    def __init__(
+        self, ufunc: np.ufunc, arguments: tuple[str, ...], parameters: tuple[Parameter, ...], doc: str
+    ) -> None:
+        self.ufunc = ufunc
+        self.parameters = parameters
+        self.nin, self.nout = ufunc.nin, ufunc.nout
+        self._leading = len(arguments)
+        self.__name__ = self.__qualname__ = ufunc.__name__
+        self.__doc__ = doc
+        self.__signature__ = Signature(
+            [
+                *(Argument(name, Argument.POSITIONAL_ONLY) for name in arguments),
+                *(
+                    Argument(p.name, Argument.POSITIONAL_OR_KEYWORD, default=p.default)
+                    for p in parameters
+                ),
+                Argument("out", Argument.POSITIONAL_OR_KEYWORD, default=None),
+                Argument("kwargs", Argument.VAR_KEYWORD),
+            ]
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if len(args) < self._leading:
+            raise TypeError(
+                f"{self.__name__}() takes at least {self._leading} arrays, got {len(args)}: "
+                f"{self.__name__}{self.__signature__}"
+            )
+        filled = [kwargs.pop(p.name, p.default) for p in self.parameters[len(args) - self._leading :]]
+        return self.ufunc(*args, *filled, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<activation '{self.__name__}'>"
+
+    def __reduce__(self) -> str:
+        return self.__name__

@@ -1,0 +1,41 @@
+"""Build of the extension modules; everything declarative is in pyproject.toml."""
+
+import os
+from pathlib import Path
+
+import numpy
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+KERNELS = [
+    "csrc/table.c",
+    "csrc/dispatch.c",
+    *(f"csrc/isa_{isa}.c" for isa in ("scalar", "sse2", "avx2", "avx512", "neon")),
+]
+HEADERS = sorted(str(path) for path in Path("csrc").glob("*.[hd]*"))
+
+if os.name == "nt":
+    flags = ["/O2", "/std:c11"]
+else:
+    # Explicit FMA only: contraction by the compiler would change bits between compilers.
+    flags = ["-O3", "-std=gnu11", "-ffp-contract=off", "-fvisibility=hidden"]
+    # For CI: warnings are errors in the kernels; Cython's own output is held to -Wall only.
+    flags += os.environ.get("FASTACT_CFLAGS", "").split()
+
+macros = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION")]
+
+setup(
+    ext_modules=cythonize(
+        [
+            Extension(
+                "fastact._ufuncs",
+                ["fastact/_ufuncs.pyx", *KERNELS],
+                include_dirs=["csrc", numpy.get_include()],
+                define_macros=macros,
+                extra_compile_args=flags,
+                depends=HEADERS,
+            ),
+        ],
+        compiler_directives={"language_level": 3, "boundscheck": False, "wraparound": False},
+    ),
+)
