@@ -9,6 +9,7 @@
 #define logistic FN(logistic)
 #define logistic_value FN(logistic_value)
 #define logistic_slope FN(logistic_slope)
+#define exp_left FN(exp_left)
 #define gated FN(gated)
 #define log1p_exp FN(log1p_exp)
 #define add_log1p_exp FN(add_log1p_exp)
@@ -31,22 +32,25 @@ static INLINE VD FN(leaky_relu)(V x, V negative_slope) {
 
 /* ---- exponential left branch ---- */
 
+/* exp(min(x, 0)) */
+static INLINE Exp exp_left(V x) { return exp_parts(vmax(vset(-EXP_LIMIT), vmin(vset(0), x)), vset(0)); }
+
 /* x if x > 0 else alpha * expm1(x) */
 static INLINE VD FN(elu)(V x, V alpha) {
-  Exp e = exp_parts(vmax(vset(-EXP_LIMIT), vmin(vset(0), x)), vset(0));
-  return (VD){vsel(vlt(x, vset(0)), pair_times(expm1_pair(e), alpha), x),
-              vsel(vlt(vset(0), x), vset(1), unscaled(pair_times(e.m, alpha), e.s))};
+  Exp e = exp_left(x);
+  Pair left = one_minus_exp(e, plus_exp(1, e));
+  return (VD){vsel(vlt(x, vset(0)), pair_times(left, -alpha), x),
+              vsel(vlt(vset(0), x), vset(1), unscaled(pair_times(exp_mantissa(e), alpha), e.power))};
 }
 
 /* scale * (x if x > 0 else alpha * expm1(x)) */
 static INLINE VD FN(selu)(V x) {
-  Pair scale = pair(vset(SELU_SCALE), vset(SELU_SCALE_LO));
+  V scale = vset(SELU_SCALE);
   Pair slope = pair(vset(SELU_SCALE_ALPHA), vset(SELU_SCALE_ALPHA_LO));
-  Exp e = exp_parts(vmax(vset(-EXP_LIMIT), vmin(vset(0), x)), vset(0));
-  V left = pair_round(pair_product(slope, expm1_pair(e)));
-  V right = vfma(x, scale.hi, x * scale.lo);
-  return (VD){vsel(vlt(x, vset(0)), left, right),
-              vsel(vlt(vset(0), x), scale.hi, unscaled(pair_round(pair_product(slope, e.m)), e.s))};
+  Exp e = exp_left(x);
+  V left = -pair_round(pair_product(one_minus_exp(e, plus_exp(1, e)), slope));
+  V d = unscaled(pair_round(pair_product(exp_mantissa(e), slope)), e.power);
+  return (VD){vsel(vlt(x, vset(0)), left, scale * x), vsel(vlt(vset(0), x), scale, d)};
 }
 
 /* ---- the logistic function and what it gates ---- */
@@ -54,45 +58,44 @@ static INLINE VD FN(selu)(V x) {
 /* With z = exp(-|v|): sigmoid(v) = 1 / (1 + z) on the right, z / (1 + z) on the left. */
 typedef struct {
   M negative; /* v < 0 */
-  Pair m;     /* z = m * s * SCALE_DOWN */
-  V s;
-  Pair z, d;   /* d = 1 + z */
+  Exp z;
+  Pair m; /* mantissa of z */
+  Pair d; /* 1 + z */
   Pair top;    /* m on the left, 1 on the right */
-  V top_scale; /* s on the left, 1 / SCALE_DOWN on the right */
+  V top_power; /* that of z on the left, 1 / SCALE_DOWN on the right */
 } Logistic;
 
-/* of v + lo, |v| <= EXP_LIMIT or lo == 0 */
+/* of v + lo; lo must be 0 where |v| > EXP_LIMIT */
 static INLINE Logistic logistic(V v, V lo) {
   M negative = vlt(v, vset(0));
-  Exp e = exp_parts(-vmin(vset(EXP_LIMIT), vabs(v)), vsel(negative, lo, -lo));
-  Pair z = exp_pair(e), one = pair(vset(1), vset(0));
-  Logistic l = {negative, e.m, e.s, z, pair_sum(one, z), pair_select(negative, e.m, one),
-                vsel(negative, e.s, vset(1 / SCALE_DOWN))};
-  return l;
+  Exp z = exp_parts(vmax(vset(-EXP_LIMIT), vminus_abs(v)), vsel(negative, lo, -lo));
+  Pair m = exp_mantissa(z);
+  return (Logistic){negative, z, m, plus_exp(1, z), pair_select(negative, m, pair(vset(1), vset(0))),
+                    vsel(negative, z.power, vset(1 / SCALE_DOWN))};
 }
 
-static INLINE V logistic_value(Logistic l) { return unscaled(pair_round(pair_quotient(l.top, l.d)), l.top_scale); }
+static INLINE V logistic_value(Logistic l) { return unscaled(pair_round(pair_quotient(l.top, l.d)), l.top_power); }
 
-/* z / (1 + z)^2, which is even: the tails agree to the last digit */
-static INLINE Pair logistic_slope(Pair m, Pair d) {
-  Pair r = pair_reciprocal(d);
-  return pair_product(pair_product(r, r), m);
+/* z / (1 + z)^2 / (power of z), which is even: the tails agree to the last digit */
+static INLINE V logistic_slope(Pair m, Pair d) {
+  Inverse inverse = inverse_of(d);
+  return pair_round(pair_over(pair_over(m, inverse), inverse));
 }
 
 /* 1 / (1 + exp(-x)) */
 static INLINE VD FN(sigmoid)(V x) {
   Logistic l = logistic(x, vset(0));
-  return (VD){logistic_value(l), unscaled(pair_round(logistic_slope(l.m, l.d)), l.s)};
+  return (VD){logistic_value(l), unscaled(logistic_slope(l.m, l.d), l.z.power)};
 }
 
 static INLINE V FN(sigmoid_from_output)(V y) { return y * (C(1) - y); }
 
-/* With z = exp(-2|x|): -expm1(-2|x|) / (1 + z), whose numerator is exact for small x; f' = 4 z / (1 + z)^2 */
+/* With z = exp(-2|x|): (1 - z) / (1 + z); f' = 4 z / (1 + z)^2 */
 static INLINE VD FN(tanh)(V x) {
-  Exp e = exp_parts(C(-2) * vmin(vset(EXP_LIMIT / 2), vabs(x)), vset(0));
-  Pair d = pair_sum(pair(vset(1), vset(0)), exp_pair(e));
-  V y = pair_round(pair_quotient(expm1_pair(e), d));
-  return (VD){vcopysign(y, x), unscaled(C(4) * pair_round(logistic_slope(e.m, d)), e.s)};
+  Exp z = exp_parts(vmax(vset(-EXP_LIMIT), C(2) * vminus_abs(x)), vset(0));
+  Pair d = plus_exp(1, z);
+  V y = pair_round(pair_quotient(one_minus_exp(z, d), d));
+  return (VD){vcopysign(y, x), unscaled(C(4) * logistic_slope(exp_mantissa(z), d), z.power)};
 }
 
 static INLINE V FN(tanh_from_output)(V y) { return (C(1) - y) * (C(1) + y); }
@@ -101,12 +104,13 @@ static INLINE V FN(tanh_from_output)(V y) { return (C(1) - y) * (C(1) + y); }
  * f' = (1 + z + w z) / (1 + z)^2 on the right, z (1 + z + w) / (1 + z)^2 on the left. */
 static INLINE VD gated(V x, Pair v, Pair w) {
   Logistic l = logistic(v.hi, v.lo);
-  V f = unscaled(pair_times(pair_quotient(l.top, l.d), x), l.top_scale);
-  Pair gate = pair_select(l.negative, w, pair_product(w, l.z));
-  Pair sum = exact_sum(l.d.hi, gate.hi), r = pair_reciprocal(l.d);
-  sum = fast_sum(sum.hi, sum.lo + (l.d.lo + gate.lo));
-  V d = pair_round(pair_product(pair_product(sum, l.top), pair_product(r, r)));
-  return (VD){f, unscaled(d, l.top_scale)};
+  Inverse inverse = inverse_of(l.d);
+  V f = unscaled(pair_times(pair_over(l.top, inverse), x), l.top_power);
+  Pair z = pair_scaled(l.m, unscaled(vset(1), l.z.power));
+  Pair gate = pair_select(l.negative, w, pair_product(w, z)), sum = exact_sum(l.d.hi, gate.hi);
+  sum.lo += l.d.lo + gate.lo;
+  V d = pair_round(pair_over(pair_over(pair_product(sum, l.top), inverse), inverse));
+  return (VD){f, unscaled(d, l.top_power)};
 }
 
 /* x * sigmoid(x) */
@@ -121,12 +125,11 @@ static INLINE VD FN(silu)(V x) {
 /* x sigmoid(v), v = k x + c x^3, so that x dv/dx = k x + 3 c x^3; k = 2 sqrt(2/pi), c = 0.044715 k */
 static INLINE VD FN(gelu_tanh)(V x) {
   V limit = vset(PICK(11.0f, 22.0)), inside = vmax(-limit, vmin(limit, x));
-  Pair k = pair(vset(GELU_K), vset(GELU_K_LO)), c = pair(vset(GELU_C), vset(GELU_C_LO));
+  Pair k = pair(vset(GELU_K), vset(GELU_K_LO)), c = pair(vset(GELU_C), vset(GELU_C_LO)), x1 = pair(inside, vset(0));
   Pair cxx = pair_product(exact_product(inside, inside), c);
-  Pair cxx3 = pair_product(cxx, pair(vset(3), vset(0))), x1 = pair(inside, vset(0));
-  Pair sum = exact_sum(k.hi, cxx.hi), sum3 = exact_sum(k.hi, cxx3.hi);
-  sum = fast_sum(sum.hi, sum.lo + (k.lo + cxx.lo));
-  sum3 = fast_sum(sum3.hi, sum3.lo + (k.lo + cxx3.lo));
+  Pair sum = exact_sum(k.hi, cxx.hi), cxx3 = exact_product(cxx.hi, vset(3)), sum3 = exact_sum(k.hi, cxx3.hi);
+  sum.lo += k.lo + cxx.lo;
+  sum3.lo += vfma(vset(3), cxx.lo, k.lo + cxx3.lo);
   VD y = gated(inside, pair_product(sum, x1), pair_product(sum3, x1));
   y.f = vsel(vlt(limit, x), x, y.f);
   return y;
@@ -134,18 +137,18 @@ static INLINE VD FN(gelu_tanh)(V x) {
 
 /* ---- softplus ---- */
 
-/* log1p(exp(-a)) = 2 atanh(z / (2 + z)) = L * s * SCALE_DOWN, for z = exp(-a) in (0, 1] */
+/* log1p(z) = 2 atanh(z / (2 + z)), over the power of z, for z = exp(-a) in (0, 1] */
 static INLINE Pair log1p_exp(Logistic l) {
-  Pair ratio = pair_quotient(l.m, pair_sum(pair(vset(2), vset(0)), l.z));
-  V t = unscaled(ratio.hi, l.s), w = t * t;
+  Pair ratio = pair_quotient(l.m, plus_exp(2, l.z));
+  ratio = fast_sum(ratio.hi, ratio.lo);
+  V t = unscaled(ratio.hi, l.z.power), w = t * t;
   return fast_sum(C(2) * ratio.hi, C(2) * vfma(ratio.hi * w, atanh_tail(w), ratio.lo));
 }
 
-/* L * s * SCALE_DOWN, plus x where `positive` */
-static INLINE V add_log1p_exp(M positive, V x, Pair L, V s) {
-  Pair tail = pair_scaled(pair_scaled(L, s), vset(SCALE_DOWN));
-  Pair sum = exact_sum(x, tail.hi);
-  return vsel(positive, sum.hi + (sum.lo + tail.lo), unscaled(pair_round(L), s));
+/* L * power * SCALE_DOWN, plus x where `positive` */
+static INLINE V add_log1p_exp(M positive, V x, Pair L, V power) {
+  Pair tail = pair_scaled(L, unscaled(vset(1), power)), sum = exact_sum(x, tail.hi);
+  return vsel(positive, sum.hi + (sum.lo + tail.lo), unscaled(pair_round(L), power));
 }
 
 /* log1p(exp(v)) / beta, v = beta x: x + log1p(exp(-v)) / beta on the right; f' = sigmoid(v) */
@@ -154,38 +157,40 @@ static INLINE VD FN(softplus)(V x, V beta) {
   Pair v = exact_product(beta, x);
   v.lo = vsel(vlt(vabs(v.hi), limit), v.lo, vset(0));
   Logistic l = logistic(v.hi, v.lo);
-  Pair L = pair_product(log1p_exp(l), pair_reciprocal(pair(beta, vset(0))));
-  V f = add_log1p_exp(vlt(vset(0), v.hi), x, L, l.s);
+  Pair L = pair_quotient(log1p_exp(l), pair(beta, vset(0)));
+  V f = add_log1p_exp(vlt(vset(0), v.hi), x, L, l.z.power);
   return (VD){vsel(vlt(limit, v.hi), x, f), logistic_value(l)};
 }
 
 /* -log1p(exp(-x)) = -softplus(-x); f' = sigmoid(-x) */
 static INLINE VD FN(log_sigmoid)(V x) {
   Logistic l = logistic(-x, vset(0));
-  V f = add_log1p_exp(vlt(x, vset(0)), -x, log1p_exp(l), l.s);
+  V f = add_log1p_exp(vlt(x, vset(0)), -x, log1p_exp(l), l.z.power);
   return (VD){-vsel(vlt(x, vset(-EXP_LIMIT)), -x, f), logistic_value(l)};
 }
 
 /* ---- mish ---- */
 
 /* x tanh(log1p(exp(x))). With z = exp(-|x|):
- *   left   f = x z h / q,  f' = z (h q + 4 x (1 + z)) / q^2,    h = 2 + z,  q = 2 + 2z + z^2
- *   right  f = x h / q,    f' = (h q + 4 x z^2 (1 + z)) / q^2,  h = 1 + 2z, q = 1 + 2z + 2z^2 */
+ *   left   f = x z h / q,  f' = z (h q + 4 x (1 + z)) / q^2,    h = 2 + z,  q = 2 + z (2 + z)
+ *   right  f = x h / q,    f' = (h q + 4 x z^2 (1 + z)) / q^2,  h = 1 + 2z, q = 1 + 2z (1 + z) */
 static INLINE VD FN(mish)(V x) {
   V limit = vset(EXP_LIMIT), inside = vmax(-limit, vmin(limit, x));
   Logistic l = logistic(inside, vset(0));
-  Pair one = pair(vset(1), vset(0)), two = pair(vset(2), vset(0));
-  Pair z2 = pair_scaled(l.z, vset(2)), zz = pair_product(l.z, l.z);
-  Pair h = pair_select(l.negative, pair_sum(two, l.z), pair_sum(one, z2));
-  Pair q = pair_select(l.negative, pair_sum(two, pair_sum(z2, zz)), pair_sum(one, pair_sum(z2, pair_scaled(zz, vset(2)))));
+  V one = vset(1), two = vset(2), head = vsel(l.negative, two, one);
+  Pair z = pair_scaled(l.m, unscaled(one, l.z.power)), z2 = pair_scaled(z, vsel(l.negative, one, two));
+  Pair h = pair_sum(pair(head, vset(0)), z2);
+  Pair q = pair_sum(pair(head, vset(0)), pair_product(z2, pair_select(l.negative, h, l.d)));
+  Inverse inverse = inverse_of(q);
   Pair top = pair_product(h, l.top);
-  V f = unscaled(pair_times(pair_quotient(top, q), inside), l.top_scale);
+  V f = unscaled(pair_times(pair_over(top, inverse), inside), l.top_power);
 
-  Pair gate = pair_product(pair_product(pair(C(4) * inside, vset(0)), l.d), pair_select(l.negative, one, zz));
-  Pair hq = pair_product(h, q), sum = exact_sum(hq.hi, gate.hi), r = pair_reciprocal(q);
-  sum = fast_sum(sum.hi, sum.lo + (hq.lo + gate.lo));
-  V d = pair_round(pair_product(pair_product(sum, l.top), pair_product(r, r)));
-  return (VD){vsel(vlt(limit, x), x, f), unscaled(d, l.top_scale)};
+  Pair zz = pair_product(z, z), gate = pair_product(l.d, pair(C(4) * inside, vset(0)));
+  gate = pair_select(l.negative, gate, pair_product(gate, zz));
+  Pair hq = pair_product(h, q), sum = exact_sum(hq.hi, gate.hi);
+  sum.lo += hq.lo + gate.lo;
+  V d = pair_round(pair_over(pair_over(pair_product(sum, l.top), inverse), inverse));
+  return (VD){vsel(vlt(limit, x), x, f), unscaled(d, l.top_power)};
 }
 
 /* ---- gelu ---- */
@@ -196,19 +201,18 @@ static INLINE VD FN(mish)(V x) {
 static INLINE VD FN(gelu)(V x) {
   V limit = vset(MILLS_LIMIT), inside = vmax(-limit, vmin(limit, x)), a = vabs(inside);
   M negative = vlt(x, vset(0));
-  Pair half_square = exact_product(a, C(0.5) * a);
+  Pair half_square = exact_product(a, C(0.5) * a), one = pair(vset(1), vset(0));
   Exp e = exp_parts(-half_square.hi, -half_square.lo);
-  V s = vsel(negative, e.s, vset(1 / SCALE_DOWN)), right_scale = vset(SCALE_DOWN) * e.s;
-  Pair one = pair(vset(1), vset(0)), mills = mills_ratio(a);
+  Pair m = exp_mantissa(e), mills = mills_ratio(a);
+  V power = vsel(negative, e.power, vset(1 / SCALE_DOWN)), right = unscaled(vset(-1), e.power);
 
-  Pair tail = pair_product(e.m, mills);
-  Pair upper = pair_scaled(tail, -right_scale);
-  V f = unscaled(pair_times(pair_select(negative, tail, pair_sum(one, upper)), inside), s);
+  Pair tail = pair_product(m, mills);
+  V f = pair_times(pair_select(negative, tail, pair_sum(one, pair_scaled(tail, right))), inside);
 
   Pair density = pair_product(pair(vset(INV_SQRT_2PI), vset(INV_SQRT_2PI_LO)), pair(-a, vset(0)));
   Pair sum = exact_sum(mills.hi, density.hi);
-  sum = fast_sum(sum.hi, sum.lo + (mills.lo + density.lo));
-  Pair left = pair_product(e.m, sum);
-  V d = pair_round(pair_select(negative, left, pair_sum(one, pair_scaled(left, -right_scale))));
-  return (VD){vsel(vlt(limit, x), x, f), unscaled(d, s)};
+  sum.lo += mills.lo + density.lo;
+  Pair left = pair_product(m, sum);
+  V d = pair_round(pair_select(negative, left, pair_sum(one, pair_scaled(left, right))));
+  return (VD){vsel(vlt(limit, x), x, unscaled(f, power)), unscaled(d, power)};
 }

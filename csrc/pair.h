@@ -1,6 +1,8 @@
-/* Unevaluated sums hi + lo of two T, |lo| <= ulp(hi)/2: about twice the precision of T, so that the one rounding that
- * a result needs is its last. The error-free transformations are Dekker's (1971) and Knuth's. */
+/* Unevaluated sums hi + lo of two T, lo a few ulps of hi at the most: about twice the precision of T, so that the one
+ * rounding that a result needs is its last. The error-free transformations are Dekker's (1971) and Knuth's. */
 
+#define Pair FN(Pair)
+#define pair FN(pair)
 #define fast_sum FN(fast_sum)
 #define exact_sum FN(exact_sum)
 #define exact_product FN(exact_product)
@@ -8,11 +10,12 @@
 #define pair_product FN(pair_product)
 #define pair_scaled FN(pair_scaled)
 #define pair_quotient FN(pair_quotient)
-#define pair_reciprocal FN(pair_reciprocal)
 #define pair_select FN(pair_select)
 #define pair_times FN(pair_times)
 #define pair_round FN(pair_round)
-#define pair FN(pair)
+#define Inverse FN(Inverse)
+#define inverse_of FN(inverse_of)
+#define pair_over FN(pair_over)
 
 typedef struct {
   V hi, lo;
@@ -38,38 +41,41 @@ static INLINE Pair exact_product(V a, V b) {
   return (Pair){hi, -vresidual(a, b, hi)};
 }
 
-/* (a.hi + a.lo) + (b.hi + b.lo) for |a.hi| >= |b.hi|. */
+/* For |a.hi| >= |b.hi|. */
 static INLINE Pair pair_sum(Pair a, Pair b) {
   Pair s = fast_sum(a.hi, b.hi);
-  return fast_sum(s.hi, s.lo + (a.lo + b.lo));
+  return pair(s.hi, s.lo + (a.lo + b.lo));
 }
 
 static INLINE Pair pair_product(Pair a, Pair b) {
   Pair p = exact_product(a.hi, b.hi);
-  return fast_sum(p.hi, vfma(a.hi, b.lo, vfma(a.lo, b.hi, p.lo)));
+  return pair(p.hi, vfma(a.hi, b.lo, vfma(a.lo, b.hi, p.lo)));
 }
 
 /* Exact where `factor` is a power of two and nothing underflows. */
 static INLINE Pair pair_scaled(Pair a, V factor) { return (Pair){a.hi * factor, a.lo * factor}; }
 
-static INLINE Pair pair_quotient(Pair a, Pair b) {
-  V r = vset(1) / b.hi, q = a.hi * r;
-  V remainder = vresidual(q, b.hi, a.hi) + (a.lo - q * b.lo);
-  return fast_sum(q, remainder * r);
-}
-
-/* 1 / b */
-static INLINE Pair pair_reciprocal(Pair b) {
-  V r = vset(1) / b.hi;
-  return pair(r, r * (vresidual(r, b.hi, vset(1)) - r * b.lo));
-}
-
 static INLINE Pair pair_select(M m, Pair a, Pair b) { return (Pair){vsel(m, a.hi, b.hi), vsel(m, a.lo, b.lo)}; }
 
 /* a * x, rounded to T once. */
-static INLINE V pair_times(Pair a, V x) {
-  Pair p = exact_product(a.hi, x);
-  return p.hi + vfma(a.lo, x, p.lo);
-}
+static INLINE V pair_times(Pair a, V x) { return vfma_once(a.hi, x, a.lo * x); }
 
 static INLINE V pair_round(Pair a) { return a.hi + a.lo; }
+
+/* 1 / b = r (1 + e): r may be a rough reciprocal, since e is known to twice its precision. */
+typedef struct {
+  V r, e;
+} Inverse;
+
+static INLINE Inverse inverse_of(Pair b) {
+  V r = vreciprocal(b.hi);
+  return (Inverse){r, vresidual(r, b.lo, vresidual(r, b.hi, vset(1)))};
+}
+
+/* a / b */
+static INLINE Pair pair_over(Pair a, Inverse b) {
+  Pair q = exact_product(a.hi, b.r);
+  return pair(q.hi, vfma(q.hi, b.e, vfma(a.lo, b.r, q.lo)));
+}
+
+static INLINE Pair pair_quotient(Pair a, Pair b) { return pair_over(a, inverse_of(b)); }

@@ -17,10 +17,20 @@ static INLINE void vstore(T *p, V a) { OP(storeu)(p, a); }
 static INLINE V vset(T a) { return OP(set1)(a); }
 static INLINE V vfma(V a, V b, V c) { return OP(fmadd)(a, b, c); }
 static INLINE V vresidual(V a, V b, V c) { return OP(fnmadd)(a, b, c); } /* c - a*b, rounded once */
+static INLINE V vfma_once(V a, V b, V c) { return vfma(a, b, c); }
+#if REAL == 32
+static INLINE V vreciprocal(V a) {
+  V r = _mm256_rcp_ps(a);
+  return vfma(r, vresidual(r, a, vset(1)), r);
+}
+#else
+static INLINE V vreciprocal(V a) { return vset(1) / a; }
+#endif
 /* The second operand where either is NaN, so that vmin(bound, x) lets NaN through. */
 static INLINE V vmin(V a, V b) { return OP(min)(a, b); }
 static INLINE V vmax(V a, V b) { return OP(max)(a, b); }
 static INLINE V vabs(V a) { return OP(andnot)(OP(set1)(C(-0.0)), a); }
+static INLINE V vminus_abs(V a) { return OP(or)(OP(set1)(C(-0.0)), a); }
 static INLINE V vcopysign(V a, V sign) {
   V bit = OP(set1)(C(-0.0));
   return OP(or)(OP(andnot)(bit, a), OP(and)(bit, sign));

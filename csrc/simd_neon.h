@@ -26,6 +26,8 @@ static INLINE void vstore(T *p, V a) { Q(vst1)(p, a); }
 static INLINE V vset(T a) { return OP(vdupq_n)(a); }
 static INLINE V vfma(V a, V b, V c) { return Q(vfma)(c, a, b); }
 static INLINE V vresidual(V a, V b, V c) { return Q(vfms)(c, a, b); } /* c - a*b, rounded once */
+static INLINE V vfma_once(V a, V b, V c) { return vfma(a, b, c); }
+static INLINE V vreciprocal(V a) { return vset(1) / a; }
 static INLINE M vlt(V a, V b) { return Q(vclt)(a, b); }
 static INLINE M vordered(V a) { return Q(vceq)(a, a); }
 static INLINE V vsel(M m, V a, V b) { return Q(vbsl)(m, a, b); }
@@ -33,6 +35,7 @@ static INLINE V vsel(M m, V a, V b) { return Q(vbsl)(m, a, b); }
 static INLINE V vmin(V a, V b) { return vsel(vlt(a, b), a, b); }
 static INLINE V vmax(V a, V b) { return vsel(vlt(b, a), a, b); }
 static INLINE V vabs(V a) { return Q(vabs)(a); }
+static INLINE V vminus_abs(V a) { return -Q(vabs)(a); }
 static INLINE V vcopysign(V a, V sign) { return vsel(SET_BITS((U)1 << (8 * sizeof(T) - 1)), sign, a); }
 static INLINE V vshift_to_exponent(V a) { return FROM_BITS(SHIFT(BITS(a), MANTISSA_BITS)); }
 

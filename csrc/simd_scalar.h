@@ -27,6 +27,7 @@ static INLINE V FN(from_bits)(U u) {
 }
 #define SIGN_BIT ((U)1 << (8 * sizeof(T) - 1))
 static INLINE V vabs(V a) { return FN(from_bits)(FN(bits)(a) & ~SIGN_BIT); }
+static INLINE V vminus_abs(V a) { return FN(from_bits)(FN(bits)(a) | SIGN_BIT); }
 static INLINE V vcopysign(V a, V sign) {
   return FN(from_bits)((FN(bits)(a) & ~SIGN_BIT) | (FN(bits)(sign) & SIGN_BIT));
 }

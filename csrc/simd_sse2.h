@@ -25,6 +25,7 @@ static INLINE V vset(T a) { return OP(set1)(a); }
 static INLINE V vmin(V a, V b) { return OP(min)(a, b); }
 static INLINE V vmax(V a, V b) { return OP(max)(a, b); }
 static INLINE V vabs(V a) { return OP(andnot)(OP(set1)(C(-0.0)), a); }
+static INLINE V vminus_abs(V a) { return OP(or)(OP(set1)(C(-0.0)), a); }
 static INLINE V vcopysign(V a, V sign) {
   V bit = OP(set1)(C(-0.0));
   return OP(or)(OP(andnot)(bit, a), OP(and)(bit, sign));

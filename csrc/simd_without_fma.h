@@ -1,4 +1,4 @@
-/* vfma and vresidual for backends that have no fused multiply-add. */
+/* What depends on a fused multiply-add, for backends that have none. */
 
 static INLINE V vfma(V a, V b, V c) { return a * b + c; }
 
@@ -7,3 +7,11 @@ static INLINE V vresidual(V a, V b, V c) {
   V ah = FN(upper_half)(a), al = a - ah, bh = FN(upper_half)(b), bl = b - bh;
   return (((c - ah * bh) - ah * bl) - al * bh) - al * bl;
 }
+
+/* a*b + c, rounded once */
+static INLINE V vfma_once(V a, V b, V c) {
+  V p = a * b;
+  return p + (c - vresidual(a, b, p));
+}
+
+static INLINE V vreciprocal(V a) { return vset(1) / a; }

@@ -3,8 +3,9 @@
 
 #define Exp FN(Exp)
 #define exp_parts FN(exp_parts)
-#define exp_pair FN(exp_pair)
-#define expm1_pair FN(expm1_pair)
+#define exp_mantissa FN(exp_mantissa)
+#define plus_exp FN(plus_exp)
+#define one_minus_exp FN(one_minus_exp)
 #define unscaled FN(unscaled)
 #define polynomial FN(polynomial)
 #define atanh_tail FN(atanh_tail)
@@ -28,11 +29,11 @@ static INLINE V polynomial(V x, const T *c, int n) {
 
 #define COUNT(array) (int)(sizeof(array) / sizeof(array)[0])
 
-/* e^r = 1 + r + r^2 q(r), |r| <= ln2/2: relative error 2^-28.0 (float32), 2^-57.3 (float64) */
+/* e^r = 1 + r + r^2 q(r), |r| <= ln2/2: relative error 2^-33.2 (float32), 2^-63.7 (float64) */
 #if REAL == 32
-static const float exp_q_f32[] = {0x1p-1f, 0x1.5554ap-3f, 0x1.555688p-5f, 0x1.12321ap-7f, 0x1.6b72cp-10f};
+static const float exp_q_f32[] = {0x1p-1f, 0x1.555554p-3f, 0x1.5554e6p-5f, 0x1.111308p-7f, 0x1.6d4f7cp-10f, 0x1.9e0c6cp-13f};
 #else
-static const double exp_q_f64[] = {0x1p-1, 0x1.55555555554fep-3, 0x1.55555555530e6p-5, 0x1.111111112940ap-7, 0x1.6c16c17d2914bp-10, 0x1.a01a011920a7ep-13, 0x1.a019a9ce8dd6fp-16, 0x1.71df5971b5bc8p-19, 0x1.28a103a33636fp-22, 0x1.ad1df69036addp-26};
+static const double exp_q_f64[] = {0x1p-1, 0x1.555555555555bp-3, 0x1.5555555555537p-5, 0x1.111111110ed7p-7, 0x1.6c16c16c2421cp-10, 0x1.a01a01b33e5ddp-13, 0x1.a01a0160d52a3p-16, 0x1.71ddf07678282p-19, 0x1.27e56e5da170dp-22, 0x1.af6bb20172602p-26, 0x1.1e962eeaf1403p-29};
 #endif
 
 /* atanh(s) / s = 1 + w p(w), w = s^2 <= 1/9: relative error 2^-33.0, 2^-59.4 */
@@ -42,17 +43,18 @@ static const float atanh_p_f32[] = {0x1.555558p-2f, 0x1.9996dap-3f, 0x1.2504bep-
 static const double atanh_p_f64[] = {0x1.5555555555535p-2, 0x1.99999999a0728p-3, 0x1.249249208e871p-3, 0x1.c71c741b0c357p-4, 0x1.745cb43b08572p-4, 0x1.3b1dd5e72b8d9p-4, 0x1.106814ba287b8p-4, 0x1.efd3057c8a8p-5, 0x1.55c965d9071aep-5, 0x1.5c6151569923ep-4};
 #endif
 
-/* (a + k) Phi(-a) / exp(-a^2/2) = Q0 + t q(t): relative error 2^-25.0, 2^-54.9 */
+/* (a + 1.5) Phi(-a) / exp(-a^2/2) = Q0 + t q(t), t = (a - m) / (a + 1.5), m chosen so that Q0 is representable: relative
+ * error 2^-28.4, 2^-57.6 */
 #undef MILLS_LIMIT
-#undef MILLS_K
+#undef MILLS_M
 #undef MILLS_Q0
-#define MILLS_LIMIT PICK(14.5f, 39.0)
-#define MILLS_K PICK(2.0f, 4.0)
-#define MILLS_Q0 PICK(0x1.5845dcp-1f, 0x1.82b4bb8c94dcep-1)
+#define MILLS_LIMIT PICK(14.625f, 39.0)
+#define MILLS_M PICK(2.671875f, 2.6875)
+#define MILLS_Q0 PICK(0x1.1df58cp-1f, 0x1.1da79c6916fb4p-1)
 #if REAL == 32
-static const float mills_q_f32[] = {-0x1.535baep-2f, 0x1.d7d9c6p-6f, 0x1.2cc978p-5f, -0x1.09a312p-11f, -0x1.b806d8p-8f, -0x1.bf4afap-10f, 0x1.928eaap-11f, 0x1.2b7fcp-14f, 0x1.06bd9p-13f, 0x1.098256p-10f, 0x1.346baep-13f, -0x1.8d6348p-11f, -0x1.ac1a36p-13f, 0x1.dcfbc6p-14f};
+static const float mills_q_f32[] = {-0x1.463982p-3f, -0x1.1bf93ep-6f, 0x1.dc9452p-7f, 0x1.3a08c8p-8f, -0x1.13d4bcp-10f, -0x1.4395d2p-10f, -0x1.2364ccp-12f, 0x1.2e7fdap-13f, 0x1.062342p-13f, 0x1.cbb808p-16f, -0x1.077c8ap-17f, -0x1.60cdc6p-18f, -0x1.ad6554p-21f};
 #else
-static const double mills_q_f64[] = {-0x1.373e3a893c28ap-1, 0x1.8c6dbf2cfc1fep-2, -0x1.7dff2bff68363p-3, 0x1.eec4cc3e673dp-5, -0x1.ee276104a37c1p-8, -0x1.c8171a04e5dp-9, 0x1.ab825fca25a1dp-10, 0x1.17a4dbbc1e2b7p-13, -0x1.e4a424ce155d5p-13, -0x1.0086bbbc6f95ap-19, 0x1.26cfb575435f5p-15, 0x1.8a59bd013cab8p-21, -0x1.8cf97d8dc30dcp-18, -0x1.78524355bee05p-21, 0x1.0aa59e0183a2bp-20, 0x1.f49bd32a35248p-22, -0x1.c3324ec6c3824p-25, -0x1.e03ae860d215p-22, -0x1.e857b30b16414p-23, 0x1.f3db15b1ad13cp-22, 0x1.8d0b2aea3150fp-22, -0x1.6b92025a97df5p-22, -0x1.7ca3747f5e119p-22, 0x1.05f2ef70c27f4p-23, 0x1.a221615eac69ep-23, 0x1.223177e9cd416p-28, -0x1.92227316edfc1p-25, -0x1.b21e624b2c31bp-27};
+static const double mills_q_f64[] = {-0x1.454520ab7b1ap-3, -0x1.173483405ce5bp-6, 0x1.d990f4478ad1p-7, 0x1.342122d13a9cap-8, -0x1.151ec8c0fab96p-10, -0x1.3eaa1692e3cf5p-10, -0x1.22365e8a702b3p-12, 0x1.2848333a0dc47p-13, 0x1.20e7df8ed6aa5p-13, 0x1.55fcbbfbfc4b2p-15, -0x1.9dc7fb04cf672p-17, -0x1.4015e2dfd2045p-16, -0x1.308d874b9cc5dp-17, -0x1.34a91dc9a7da7p-21, 0x1.4069dcc2bf297p-19, 0x1.06c6dde771238p-19, 0x1.87c914536ea2fp-21, -0x1.22e49239655f8p-24, -0x1.487dd34b08e0bp-22, -0x1.06994cf193dcep-22, -0x1.b9d05ab0a5cep-24, 0x1.9f66c72442db2p-27, 0x1.eb8af14d50b6ep-25, 0x1.5e0113279330bp-25, 0x1.f489bf3913389p-28, -0x1.2fb148e82c2d5p-27, -0x1.ef1b8334b4e52p-28, -0x1.ef753f657901p-30, 0x1.faf94c3af3fb3p-32, 0x1.06737236a95a7p-31, 0x1.51e81617433a5p-33, 0x1.abb63085b4229p-36, 0x1.c10f37592878fp-40};
 #endif
 
 /* Constants as hi, or hi + lo to twice the precision. n LN2_HI is exact for every exponent n. */
@@ -62,7 +64,6 @@ static const double mills_q_f64[] = {-0x1.373e3a893c28ap-1, 0x1.8c6dbf2cfc1fep-2
 #undef INV_SQRT_2PI
 #undef INV_SQRT_2PI_LO
 #undef SELU_SCALE
-#undef SELU_SCALE_LO
 #undef SELU_SCALE_ALPHA
 #undef SELU_SCALE_ALPHA_LO
 #undef GELU_K
@@ -75,7 +76,6 @@ static const double mills_q_f64[] = {-0x1.373e3a893c28ap-1, 0x1.8c6dbf2cfc1fep-2
 #define INV_SQRT_2PI PICK(0x1.988454p-2f, 0x1.9884533d43651p-2)
 #define INV_SQRT_2PI_LO PICK(-0x1.857936p-27f, -0x1.cbc0d30ebfd15p-56)
 #define SELU_SCALE PICK(0x1.0cfabep+0f, 0x1.0cfabd6a91132p+0)
-#define SELU_SCALE_LO PICK(-0x1.2adddap-25f, 0x1.6fc7d272f2695p-55)
 #define SELU_SCALE_ALPHA PICK(0x1.c212ccp+0f, 0x1.c212cc640f031p+0)
 #define SELU_SCALE_ALPHA_LO PICK(0x1.903c0cp-26f, 0x1.05161b045a1fep-56)
 #define GELU_K PICK(0x1.988454p+0f, 0x1.9884533d43651p+0) /* 2 sqrt(2/pi) */
@@ -83,44 +83,49 @@ static const double mills_q_f64[] = {-0x1.373e3a893c28ap-1, 0x1.8c6dbf2cfc1fep-2
 #define GELU_C PICK(0x1.2444f2p-4f, 0x1.2444f2a4d8b4bp-4) /* 0.044715 GELU_K */
 #define GELU_C_LO PICK(0x1.49b16ap-29f, -0x1.6c843a29d1c7p-61)
 
-/* exp of an argument = m * s * SCALE_DOWN, m in [0.7, 1.5], s a power of two */
+/* exp of an argument = (1 + s + lo) * power * SCALE_DOWN, 0.7 < 1 + s < 1.5; s keeps the digits of a tiny argument */
 typedef struct {
-  Pair m;
-  V s;
+  V s, lo, power;
 } Exp;
 
-/* exp(x + lo) for |x| <= EXP_LIMIT, |lo| <= ulp(x); m is good to about 2^-5 ULP.
- * x = n ln2 + r, |r| <= ln2/2; n LN2_HI is exact, so r carries only the rounding of its low part, and that is kept in rl. */
+/* exp(x + lo) for -EXP_LIMIT <= x <= 0, |lo| <= ulp(x).
+ * x = n ln2 + r, |r| <= ln2/2, n LN2_HI exact; the rounding of r costs 2^-3 ULP of exp at the most, that of s is kept in lo. */
 static INLINE Exp exp_parts(V x, V lo) {
   V magic = vset(PICK(0x1.8p23f, 0x1.8p52) + (EXPONENT_BIAS + PICK(64, 512)));
   V biased = vfma(x, vset(LOG2E), magic), n = biased - magic;
-  V r0 = vresidual(n, vset(LN2_HI), x), r1 = lo - n * vset(LN2_LO);
-  Pair r = fast_sum(r0, r1);
-  V p = r.hi * r.hi * polynomial(r.hi, FN(exp_q), COUNT(FN(exp_q)));
-  Pair one = fast_sum(vset(1), r.hi);
-  return (Exp){fast_sum(one.hi, one.lo + (p + vfma(r.lo, r.hi, r.lo))), vshift_to_exponent(biased)};
+  V r = vfma(n, vset(-LN2_HI), x) + vfma(n, vset(-LN2_LO), lo);
+  Pair s = fast_sum(r, r * r * polynomial(r, FN(exp_q), COUNT(FN(exp_q))));
+  return (Exp){s.hi, s.lo, vshift_to_exponent(biased)};
 }
 
-/* y * s * SCALE_DOWN, rounded once even where the result is subnormal */
-static INLINE V unscaled(V y, V s) { return y * s * vset(SCALE_DOWN); }
+/* y * power * SCALE_DOWN, rounded once even where the result is subnormal */
+static INLINE V unscaled(V y, V power) { return y * power * vset(SCALE_DOWN); }
 
-static INLINE Pair exp_pair(Exp e) { return pair_scaled(pair_scaled(e.m, e.s), vset(SCALE_DOWN)); }
+/* 1 + s + lo */
+static INLINE Pair exp_mantissa(Exp e) {
+  Pair m = fast_sum(vset(1), e.s);
+  return pair(m.hi, m.lo + e.lo);
+}
 
-/* exp - 1. For a tiny argument m is 1 + argument, exactly, and the subtraction gives it back. */
-static INLINE Pair expm1_pair(Exp e) {
-  Pair m = exp_pair(e), y = fast_sum(vset(-1), m.hi);
-  return fast_sum(y.hi, y.lo + m.lo);
+/* c + exp for c = 1 or 2 */
+static INLINE Pair plus_exp(T c, Exp e) {
+  V power = unscaled(vset(1), e.power), hi = vfma(power, e.s, vset(c) + power);
+  return pair(hi, vfma(power, e.s, power - (hi - vset(c))));
+}
+
+/* 1 - exp from d = 1 + exp: 2 - d is exact, and what d left over holds the digits of a tiny argument */
+static INLINE Pair one_minus_exp(Exp e, Pair d) {
+  Pair y = fast_sum(vset(2) - d.hi, -d.lo);
+  return pair(y.hi, vresidual(unscaled(vset(1), e.power), e.lo, y.lo));
 }
 
 /* (atanh(sqrt(w)) / sqrt(w) - 1) / w for w in [0, 1/9] */
 static INLINE V atanh_tail(V w) { return polynomial(w, FN(atanh_p), COUNT(FN(atanh_p))); }
 
-/* Mills' ratio of the normal distribution, Phi(-a) / exp(-a^2/2) = erfcx(a / sqrt 2) / 2, for a in [0, MILLS_LIMIT].
- * It is near 1/2 / (1 + 0.8 a); what is left of it after 1 / (a + k) is a slow function of t = (a - k) / (a + k). */
+/* Mills' ratio of the normal distribution, Phi(-a) / exp(-a^2/2) = erfcx(a / sqrt 2) / 2, for a in [0, MILLS_LIMIT]: what is
+ * left of it after 1 / (a + 1.5) is a slow function of t. */
 static INLINE Pair mills_ratio(V a) {
-  V k = vset(MILLS_K);
-  Pair u = pair_reciprocal(exact_sum(a, k));
-  V t = vresidual(u.hi, C(2) * k, vset(1));
-  Pair q = fast_sum(vset(MILLS_Q0), t * polynomial(t, FN(mills_q), COUNT(FN(mills_q))));
-  return pair_product(u, q);
+  Inverse inverse = inverse_of(exact_sum(a, vset(C(1.5))));
+  V t = (a - vset(MILLS_M)) * vfma(inverse.r, inverse.e, inverse.r);
+  return pair_over(fast_sum(vset(MILLS_Q0), t * polynomial(t, FN(mills_q), COUNT(FN(mills_q)))), inverse);
 }
