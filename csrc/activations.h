@@ -8,7 +8,8 @@
 #define Logistic FN(Logistic)
 #define logistic FN(logistic)
 #define logistic_value FN(logistic_value)
-#define logistic_slope FN(logistic_slope)
+#define Sides FN(Sides)
+#define logistic_sides FN(logistic_sides)
 #define exp_left FN(exp_left)
 #define gated FN(gated)
 #define log1p_exp FN(log1p_exp)
@@ -33,7 +34,7 @@ static INLINE VD FN(leaky_relu)(V x, V negative_slope) {
 /* ---- exponential left branch ---- */
 
 /* exp(min(x, 0)) */
-static INLINE Exp exp_left(V x) { return exp_parts(vmax(vset(-EXP_LIMIT), vmin(vset(0), x)), vset(0)); }
+static INLINE Exp exp_left(V x) { return exp_parts(vmax(vset(-EXP_LIMIT), vmin(vset(0), x)), NULL); }
 
 /* x if x > 0 else alpha * expm1(x) */
 static INLINE VD FN(elu)(V x, V alpha) {
@@ -55,62 +56,64 @@ static INLINE VD FN(selu)(V x) {
 
 /* ---- the logistic function and what it gates ---- */
 
-/* With z = exp(-|v|): sigmoid(v) = 1 / (1 + z) on the right, z / (1 + z) on the left. */
+/* sigmoid(-|v|) = 1 / (1 + exp(|v|)) = y * SCALE_DOWN keeps the digits of both tails; sigmoid(|v|) is 1 minus it, exactly. */
 typedef struct {
   M negative; /* v < 0 */
-  Exp z;
-  Pair m; /* mantissa of z */
-  Pair d; /* 1 + z */
-  Pair top;    /* m on the left, 1 on the right */
-  V top_power; /* that of z on the left, 1 / SCALE_DOWN on the right */
+  Inverse y;
 } Logistic;
 
-/* of v + lo; lo must be 0 where |v| > EXP_LIMIT */
-static INLINE Logistic logistic(V v, V lo) {
+/* of v + *lo; lo is NULL, or 0 where |v| > EXP_LIMIT */
+static INLINE Logistic logistic(V v, const V *lo) {
   M negative = vlt(v, vset(0));
-  Exp z = exp_parts(vmax(vset(-EXP_LIMIT), vminus_abs(v)), vsel(negative, lo, -lo));
-  Pair m = exp_mantissa(z);
-  return (Logistic){negative, z, m, plus_exp(1, z), pair_select(negative, m, pair(vset(1), vset(0))),
-                    vsel(negative, z.power, vset(1 / SCALE_DOWN))};
+  V away = lo ? vsel(negative, -*lo, *lo) : v;
+  return (Logistic){negative, inverse_of(one_plus_exp(vmin(vset(EXP_LIMIT), vabs(v)), lo ? &away : NULL))};
 }
 
-static INLINE V logistic_value(Logistic l) { return unscaled(pair_round(pair_quotient(l.top, l.d)), l.top_power); }
-
-/* z / (1 + z)^2 / (power of z), which is even: the tails agree to the last digit */
-static INLINE V logistic_slope(Pair m, Pair d) {
-  Inverse inverse = inverse_of(d);
-  return pair_round(pair_over(pair_over(m, inverse), inverse));
+static INLINE V logistic_value(Logistic l) {
+  V y = vfma(l.y.r, l.y.e, l.y.r) * vset(SCALE_DOWN);
+  return vsel(l.negative, y, C(1) - y);
 }
 
-/* 1 / (1 + exp(-x)) */
+/* sigmoid(-|v|) / SCALE_DOWN and sigmoid(|v|) */
+typedef struct {
+  Pair lower, upper;
+} Sides;
+
+static INLINE Sides logistic_sides(Logistic l) {
+  Pair lower = pair(l.y.r, l.y.r * l.y.e), upper = fast_sum(vset(1), l.y.r * vset(-SCALE_DOWN));
+  return (Sides){lower, pair(upper.hi, upper.lo - lower.lo * vset(SCALE_DOWN))};
+}
+
+/* 1 / (1 + exp(-x)); f' = sigmoid(-|x|) sigmoid(|x|), which is even: the tails agree to the last digit */
 static INLINE VD FN(sigmoid)(V x) {
-  Logistic l = logistic(x, vset(0));
-  return (VD){logistic_value(l), unscaled(logistic_slope(l.m, l.d), l.z.power)};
+  Logistic l = logistic(x, NULL);
+  Sides s = logistic_sides(l);
+  return (VD){logistic_value(l), pair_round(pair_product(s.lower, s.upper)) * vset(SCALE_DOWN)};
 }
 
 static INLINE V FN(sigmoid_from_output)(V y) { return y * (C(1) - y); }
 
 /* With z = exp(-2|x|): (1 - z) / (1 + z); f' = 4 z / (1 + z)^2 */
 static INLINE VD FN(tanh)(V x) {
-  Exp z = exp_parts(vmax(vset(-EXP_LIMIT), C(2) * vminus_abs(x)), vset(0));
+  Exp z = exp_parts(vmax(vset(-EXP_LIMIT), C(2) * vminus_abs(x)), NULL);
   Pair d = plus_exp(1, z);
-  V y = pair_round(pair_quotient(one_minus_exp(z, d), d));
-  return (VD){vcopysign(y, x), unscaled(C(4) * logistic_slope(exp_mantissa(z), d), z.power)};
+  Inverse inverse = inverse_of(d);
+  V slope = pair_round(pair_over(pair_over(exp_mantissa(z), inverse), inverse));
+  return (VD){vcopysign(pair_round(pair_over(one_minus_exp(z, d), inverse)), x), unscaled(C(4) * slope, z.power)};
 }
 
 static INLINE V FN(tanh_from_output)(V y) { return (C(1) - y) * (C(1) + y); }
 
-/* f = x sigmoid(v) and f' = sigmoid(v) + w sigmoid(v) sigmoid(-v), where w = x dv/dx. With z = exp(-|v|):
- * f' = (1 + z + w z) / (1 + z)^2 on the right, z (1 + z + w) / (1 + z)^2 on the left. */
+/* f = x sigmoid(v) and f' = sigmoid(v) (1 + w sigmoid(-v)), where w = x dv/dx */
 static INLINE VD gated(V x, Pair v, Pair w) {
-  Logistic l = logistic(v.hi, v.lo);
-  Inverse inverse = inverse_of(l.d);
-  V f = unscaled(pair_times(pair_over(l.top, inverse), x), l.top_power);
-  Pair z = pair_scaled(l.m, unscaled(vset(1), l.z.power));
-  Pair gate = pair_select(l.negative, w, pair_product(w, z)), sum = exact_sum(l.d.hi, gate.hi);
-  sum.lo += l.d.lo + gate.lo;
-  V d = pair_round(pair_over(pair_over(pair_product(sum, l.top), inverse), inverse));
-  return (VD){f, unscaled(d, l.top_power)};
+  Logistic l = logistic(v.hi, &v.lo);
+  Sides s = logistic_sides(l);
+  V up = vset(1 / SCALE_DOWN), down = vset(SCALE_DOWN);
+  Pair gate = pair_select(l.negative, s.lower, pair_scaled(s.upper, up));
+  Pair other = pair_product(w, pair_select(l.negative, s.upper, pair_scaled(s.lower, down)));
+  Pair sum = exact_sum(vset(1), other.hi);
+  sum.lo += other.lo;
+  return (VD){pair_times(gate, x) * down, pair_round(pair_product(gate, sum)) * down};
 }
 
 /* x * sigmoid(x) */
@@ -137,11 +140,11 @@ static INLINE VD FN(gelu_tanh)(V x) {
 
 /* ---- softplus ---- */
 
-/* log1p(z) = 2 atanh(z / (2 + z)), over the power of z, for z = exp(-a) in (0, 1] */
-static INLINE Pair log1p_exp(Logistic l) {
-  Pair ratio = pair_quotient(l.m, plus_exp(2, l.z));
+/* log1p(z) = 2 atanh(z / (2 + z)), over the power of z, for z in (0, 1] */
+static INLINE Pair log1p_exp(Exp z) {
+  Pair ratio = pair_quotient(exp_mantissa(z), plus_exp(2, z));
   ratio = fast_sum(ratio.hi, ratio.lo);
-  V t = unscaled(ratio.hi, l.z.power), w = t * t;
+  V t = unscaled(ratio.hi, z.power), w = t * t;
   return fast_sum(C(2) * ratio.hi, C(2) * vfma(ratio.hi * w, atanh_tail(w), ratio.lo));
 }
 
@@ -156,17 +159,19 @@ static INLINE VD FN(softplus)(V x, V beta) {
   V limit = vset(EXP_LIMIT);
   Pair v = exact_product(beta, x);
   v.lo = vsel(vlt(vabs(v.hi), limit), v.lo, vset(0));
-  Logistic l = logistic(v.hi, v.lo);
-  Pair L = pair_quotient(log1p_exp(l), pair(beta, vset(0)));
-  V f = add_log1p_exp(vlt(vset(0), v.hi), x, L, l.z.power);
-  return (VD){vsel(vlt(limit, v.hi), x, f), logistic_value(l)};
+  V away = vsel(vlt(v.hi, vset(0)), v.lo, -v.lo);
+  Exp z = exp_parts(vmax(-limit, vminus_abs(v.hi)), &away);
+  Pair L = pair_quotient(log1p_exp(z), pair(beta, vset(0)));
+  V f = add_log1p_exp(vlt(vset(0), v.hi), x, L, z.power);
+  return (VD){vsel(vlt(limit, v.hi), x, f), logistic_value(logistic(v.hi, &v.lo))};
 }
 
 /* -log1p(exp(-x)) = -softplus(-x); f' = sigmoid(-x) */
 static INLINE VD FN(log_sigmoid)(V x) {
-  Logistic l = logistic(-x, vset(0));
-  V f = add_log1p_exp(vlt(x, vset(0)), -x, log1p_exp(l), l.z.power);
-  return (VD){-vsel(vlt(x, vset(-EXP_LIMIT)), -x, f), logistic_value(l)};
+  V limit = vset(EXP_LIMIT);
+  Exp z = exp_parts(vmax(-limit, vminus_abs(x)), NULL);
+  V f = add_log1p_exp(vlt(x, vset(0)), -x, log1p_exp(z), z.power);
+  return (VD){-vsel(vlt(x, -limit), -x, f), logistic_value(logistic(-x, NULL))};
 }
 
 /* ---- mish ---- */
@@ -176,21 +181,23 @@ static INLINE VD FN(log_sigmoid)(V x) {
  *   right  f = x h / q,    f' = (h q + 4 x z^2 (1 + z)) / q^2,  h = 1 + 2z, q = 1 + 2z (1 + z) */
 static INLINE VD FN(mish)(V x) {
   V limit = vset(EXP_LIMIT), inside = vmax(-limit, vmin(limit, x));
-  Logistic l = logistic(inside, vset(0));
-  V one = vset(1), two = vset(2), head = vsel(l.negative, two, one);
-  Pair z = pair_scaled(l.m, unscaled(one, l.z.power)), z2 = pair_scaled(z, vsel(l.negative, one, two));
+  M negative = vlt(x, vset(0));
+  Exp e = exp_parts(vminus_abs(inside), NULL);
+  Pair m = exp_mantissa(e);
+  V one = vset(1), two = vset(2), head = vsel(negative, two, one), power = vsel(negative, e.power, vset(1 / SCALE_DOWN));
+  Pair z = pair_scaled(m, unscaled(one, e.power)), z2 = pair_scaled(z, vsel(negative, one, two)), z1 = plus_exp(1, e);
   Pair h = pair_sum(pair(head, vset(0)), z2);
-  Pair q = pair_sum(pair(head, vset(0)), pair_product(z2, pair_select(l.negative, h, l.d)));
+  Pair q = pair_sum(pair(head, vset(0)), pair_product(z2, pair_select(negative, h, z1)));
   Inverse inverse = inverse_of(q);
-  Pair top = pair_product(h, l.top);
-  V f = unscaled(pair_times(pair_over(top, inverse), inside), l.top_power);
+  Pair top = pair_select(negative, m, pair(one, vset(0)));
+  V f = pair_times(pair_over(pair_product(h, top), inverse), inside);
 
-  Pair zz = pair_product(z, z), gate = pair_product(l.d, pair(C(4) * inside, vset(0)));
-  gate = pair_select(l.negative, gate, pair_product(gate, zz));
+  Pair zz = pair_product(z, z), gate = pair_product(z1, pair(C(4) * inside, vset(0)));
+  gate = pair_select(negative, gate, pair_product(gate, zz));
   Pair hq = pair_product(h, q), sum = exact_sum(hq.hi, gate.hi);
   sum.lo += hq.lo + gate.lo;
-  V d = pair_round(pair_over(pair_over(pair_product(sum, l.top), inverse), inverse));
-  return (VD){vsel(vlt(limit, x), x, f), unscaled(d, l.top_power)};
+  V d = pair_round(pair_over(pair_over(pair_product(sum, top), inverse), inverse));
+  return (VD){vsel(vlt(limit, x), x, unscaled(f, power)), unscaled(d, power)};
 }
 
 /* ---- gelu ---- */
@@ -202,7 +209,8 @@ static INLINE VD FN(gelu)(V x) {
   V limit = vset(MILLS_LIMIT), inside = vmax(-limit, vmin(limit, x)), a = vabs(inside);
   M negative = vlt(x, vset(0));
   Pair half_square = exact_product(a, C(0.5) * a), one = pair(vset(1), vset(0));
-  Exp e = exp_parts(-half_square.hi, -half_square.lo);
+  V minus_lo = -half_square.lo;
+  Exp e = exp_parts(-half_square.hi, &minus_lo);
   Pair m = exp_mantissa(e), mills = mills_ratio(a);
   V power = vsel(negative, e.power, vset(1 / SCALE_DOWN)), right = unscaled(vset(-1), e.power);
 

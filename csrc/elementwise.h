@@ -19,20 +19,19 @@ enum { FN(STAGE) = 4096 / sizeof(T), FN(STRETCH) = 16384 };
 
 static INLINE void FN(sweep_with)(FN(Formula) formula, enum fastact_form form, int parameters, int parameters_vary,
                                   const T *const *in, const size_t *step, T *const *out, size_t n) {
-  int x = form == FASTACT_BACKWARD;
+  int first = form == FASTACT_BACKWARD; /* where x is */
+  const T *grad = in[0], *x = in[first];
+  size_t grad_step = step[0], x_step = step[first];
+  T *y = out[0], *d = form == FASTACT_WITH_DERIVATIVE ? out[1] : out[0];
   V p[FASTACT_MAX_PARAMETERS];
-  for (int k = 0; k < parameters; k++) p[k] = vload(in[x + 1 + k]);
+  for (int k = 0; k < parameters; k++) p[k] = vload(in[first + 1 + k]);
   for (size_t i = 0; i < n; i += LANES) {
     if (parameters_vary)
-      for (int k = 0; k < parameters; k++) p[k] = vload(in[x + 1 + k] + i * step[x + 1 + k]);
-    VD y = formula(vload(in[x] + i * step[x]), p);
-    if (form == FASTACT_FORWARD) vstore(out[0] + i, y.f);
-    if (form == FASTACT_DERIVATIVE) vstore(out[0] + i, y.d);
-    if (form == FASTACT_BACKWARD) vstore(out[0] + i, vload(in[0] + i * step[0]) * y.d);
-    if (form == FASTACT_WITH_DERIVATIVE) {
-      vstore(out[0] + i, y.f);
-      vstore(out[1] + i, y.d);
-    }
+      for (int k = 0; k < parameters; k++) p[k] = vload(in[first + 1 + k] + i * step[first + 1 + k]);
+    VD both = formula(vload(x + i * x_step), p);
+    if (form == FASTACT_FORWARD || form == FASTACT_WITH_DERIVATIVE) vstore(y + i, both.f);
+    if (form == FASTACT_DERIVATIVE || form == FASTACT_WITH_DERIVATIVE) vstore(d + i, both.d);
+    if (form == FASTACT_BACKWARD) vstore(y + i, vload(grad + i * grad_step) * both.d);
   }
 }
 

@@ -2,7 +2,9 @@
  * Coefficients are minimax fits by tools/minimax.py, which also prints their error. */
 
 #define Exp FN(Exp)
+#define exp_scaled FN(exp_scaled)
 #define exp_parts FN(exp_parts)
+#define one_plus_exp FN(one_plus_exp)
 #define exp_mantissa FN(exp_mantissa)
 #define plus_exp FN(plus_exp)
 #define one_minus_exp FN(one_minus_exp)
@@ -12,7 +14,9 @@
 #define mills_ratio FN(mills_ratio)
 
 /* A result is kept scaled by 1 / SCALE_DOWN until the end, so that a subnormal one is rounded once, in the last product. */
+#undef SCALE_BITS
 #undef SCALE_DOWN
+#define SCALE_BITS PICK(64, 512)
 #define SCALE_DOWN PICK(0x1p-64f, 0x1p-512)
 
 /* exp(-EXP_LIMIT), even times 1e3 (x < 0) is below half of the smallest subnormal, and still has an exponent field after
@@ -83,20 +87,24 @@ static const double mills_q_f64[] = {-0x1.454520ab7b1ap-3, -0x1.173483405ce5bp-6
 #define GELU_C PICK(0x1.2444f2p-4f, 0x1.2444f2a4d8b4bp-4) /* 0.044715 GELU_K */
 #define GELU_C_LO PICK(0x1.49b16ap-29f, -0x1.6c843a29d1c7p-61)
 
-/* exp of an argument = (1 + s + lo) * power * SCALE_DOWN, 0.7 < 1 + s < 1.5; s keeps the digits of a tiny argument */
+/* exp of an argument = (1 + s + lo) * power / 2^scale, 0.7 < 1 + s < 1.5; s keeps the digits of a tiny argument */
 typedef struct {
   V s, lo, power;
 } Exp;
 
-/* exp(x + lo) for -EXP_LIMIT <= x <= 0, |lo| <= ulp(x).
+/* exp(x + *lo), lo NULL or |*lo| <= ulp(x), where n = x / ln2 leaves 2^(n + scale) an exponent field.
  * x = n ln2 + r, |r| <= ln2/2, n LN2_HI exact; the rounding of r costs 2^-3 ULP of exp at the most, that of s is kept in lo. */
-static INLINE Exp exp_parts(V x, V lo) {
-  V magic = vset(PICK(0x1.8p23f, 0x1.8p52) + (EXPONENT_BIAS + PICK(64, 512)));
+static INLINE Exp exp_scaled(V x, const V *lo, int scale) {
+  V magic = vset(PICK(0x1.8p23f, 0x1.8p52) + (T)(EXPONENT_BIAS + scale));
   V biased = vfma(x, vset(LOG2E), magic), n = biased - magic;
-  V r = vfma(n, vset(-LN2_HI), x) + vfma(n, vset(-LN2_LO), lo);
+  V r = vfma(n, vset(-LN2_LO), vfma(n, vset(-LN2_HI), x));
+  if (lo) r = r + *lo;
   Pair s = fast_sum(r, r * r * polynomial(r, FN(exp_q), COUNT(FN(exp_q))));
   return (Exp){s.hi, s.lo, vshift_to_exponent(biased)};
 }
+
+/* exp(x + *lo) for -EXP_LIMIT <= x <= 0, with power scaled by 1 / SCALE_DOWN */
+static INLINE Exp exp_parts(V x, const V *lo) { return exp_scaled(x, lo, SCALE_BITS); }
 
 /* y * power * SCALE_DOWN, rounded once even where the result is subnormal */
 static INLINE V unscaled(V y, V power) { return y * power * vset(SCALE_DOWN); }
@@ -111,6 +119,14 @@ static INLINE Pair exp_mantissa(Exp e) {
 static INLINE Pair plus_exp(T c, Exp e) {
   V power = unscaled(vset(1), e.power), hi = vfma(power, e.s, vset(c) + power);
   return pair(hi, vfma(power, e.s, power - (hi - vset(c))));
+}
+
+/* SCALE_DOWN (1 + exp(x + *lo)) for 0 <= x <= EXP_LIMIT, scaled because exp overflows before its reciprocal is zero */
+static INLINE Pair one_plus_exp(V x, const V *lo) {
+  Exp z = exp_scaled(x, lo, -SCALE_BITS);
+  Pair sum = fast_sum(z.power, vset(SCALE_DOWN));
+  V hi = vfma(z.power, z.s, sum.hi);
+  return pair(hi, sum.lo + vfma(z.power, z.lo, vfma(z.power, z.s, sum.hi - hi)));
 }
 
 /* 1 - exp from d = 1 + exp: 2 - d is exact, and what d left over holds the digits of a tiny argument */
