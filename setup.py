@@ -18,7 +18,7 @@ if os.name == "nt":
     flags = ["/O2", "/std:c11"]
 else:
     # Explicit FMA only: contraction by the compiler would change bits between compilers.
-    flags = ["-O3", "-std=gnu11", "-ffp-contract=off", "-fvisibility=hidden"]
+    flags = ["-O3", "-g0", "-std=gnu11", "-ffp-contract=off", "-fvisibility=hidden"]
     # For CI: warnings are errors in the kernels; Cython's own output is held to -Wall only.
     flags += os.environ.get("FASTACT_CFLAGS", "").split()
 
@@ -30,6 +30,14 @@ setup(
             Extension(
                 "fastact._ufuncs",
                 ["fastact/_ufuncs.pyx", *KERNELS],
+                include_dirs=["csrc", numpy.get_include()],
+                define_macros=macros,
+                extra_compile_args=flags,
+                depends=HEADERS,
+            ),
+            Extension(  # links no kernels: it asks _ufuncs for the table, so that there is one in a process
+                "fastact._axis",
+                ["fastact/_axis.pyx"],
                 include_dirs=["csrc", numpy.get_include()],
                 define_macros=macros,
                 extra_compile_args=flags,

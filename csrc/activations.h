@@ -26,9 +26,10 @@ static INLINE VD FN(relu)(V x) {
 
 /* x if x > 0 else negative_slope * x */
 static INLINE VD FN(leaky_relu)(V x, V negative_slope) {
-  M positive = vlt(vset(0), x);
-  V d = vsel(positive, vset(1), negative_slope);
-  return (VD){vsel(positive, x, negative_slope * x), vsel(vordered(x), d, x)};
+  V zero = vset(0);
+  M positive = vlt(zero, x);
+  V d = vsel(positive, vset(1), negative_slope), left = negative_slope * vmin(zero, x); /* no flags from the right */
+  return (VD){vsel(positive, x, left), vsel(vordered(x), d, x)};
 }
 
 /* ---- exponential left branch ---- */
@@ -41,7 +42,7 @@ static INLINE VD FN(elu)(V x, V alpha) {
   Exp e = exp_left(x);
   Pair left = one_minus_exp(e, plus_exp(1, e));
   return (VD){vsel(vlt(x, vset(0)), pair_times(left, -alpha), x),
-              vsel(vlt(vset(0), x), vset(1), unscaled(pair_times(exp_mantissa(e), alpha), e.power))};
+              vsel(vlt(vset(0), x), vset(1), unscaled_any(pair_times(exp_mantissa(e), alpha), e.power))};
 }
 
 /* scale * (x if x > 0 else alpha * expm1(x)) */
@@ -121,7 +122,7 @@ static INLINE VD FN(silu)(V x) {
   V limit = vset(EXP_LIMIT), inside = vmax(-limit, vmin(limit, x));
   Pair v = pair(inside, vset(0));
   VD y = gated(inside, v, v);
-  y.f = vsel(vlt(limit, x), x, y.f);
+  y.f = vsel(vlt(limit, x), x, vcopysign(y.f, x));
   return y;
 }
 
@@ -134,7 +135,7 @@ static INLINE VD FN(gelu_tanh)(V x) {
   sum.lo += k.lo + cxx.lo;
   sum3.lo += vfma(vset(3), cxx.lo, k.lo + cxx3.lo);
   VD y = gated(inside, pair_product(sum, x1), pair_product(sum3, x1));
-  y.f = vsel(vlt(limit, x), x, y.f);
+  y.f = vsel(vlt(limit, x), x, vcopysign(y.f, x));
   return y;
 }
 
@@ -151,7 +152,7 @@ static INLINE Pair log1p_exp(Exp z) {
 /* L * power * SCALE_DOWN, plus x where `positive` */
 static INLINE V add_log1p_exp(M positive, V x, Pair L, V power) {
   Pair tail = pair_scaled(L, unscaled(vset(1), power)), sum = exact_sum(x, tail.hi);
-  return vsel(positive, sum.hi + (sum.lo + tail.lo), unscaled(pair_round(L), power));
+  return vsel(positive, sum.hi + (sum.lo + tail.lo), unscaled_any(pair_round(L), power));
 }
 
 /* log1p(exp(v)) / beta, v = beta x: x + log1p(exp(-v)) / beta on the right; f' = sigmoid(v) */
@@ -161,7 +162,8 @@ static INLINE VD FN(softplus)(V x, V beta) {
   v.lo = vsel(vlt(vabs(v.hi), limit), v.lo, vset(0));
   V away = vsel(vlt(v.hi, vset(0)), v.lo, -v.lo);
   Exp z = exp_parts(vmax(-limit, vminus_abs(v.hi)), &away);
-  Pair L = pair_quotient(log1p_exp(z), pair(beta, vset(0)));
+  V largest = vset(PICK(FLT_MAX, DBL_MAX)), r = vmax(-largest, vmin(largest, vset(1) / beta));
+  Pair L = pair_over(log1p_exp(z), inverse_from(r, pair(beta, vset(0))));
   V f = add_log1p_exp(vlt(vset(0), v.hi), x, L, z.power);
   return (VD){vsel(vlt(limit, v.hi), x, f), logistic_value(logistic(v.hi, &v.lo))};
 }
@@ -197,7 +199,7 @@ static INLINE VD FN(mish)(V x) {
   Pair hq = pair_product(h, q), sum = exact_sum(hq.hi, gate.hi);
   sum.lo += hq.lo + gate.lo;
   V d = pair_round(pair_over(pair_over(pair_product(sum, top), inverse), inverse));
-  return (VD){vsel(vlt(limit, x), x, unscaled(f, power)), unscaled(d, power)};
+  return (VD){vsel(vlt(limit, x), x, vcopysign(unscaled(f, power), x)), unscaled(d, power)};
 }
 
 /* ---- gelu ---- */
@@ -222,5 +224,5 @@ static INLINE VD FN(gelu)(V x) {
   sum.lo += mills.lo + density.lo;
   Pair left = pair_product(m, sum);
   V d = pair_round(pair_select(negative, left, pair_sum(one, pair_scaled(left, right))));
-  return (VD){vsel(vlt(limit, x), x, unscaled(f, power)), unscaled(d, power)};
+  return (VD){vsel(vlt(limit, x), x, vcopysign(unscaled(f, power), x)), unscaled(d, power)};
 }

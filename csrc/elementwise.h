@@ -46,8 +46,10 @@ static INLINE void FN(sweep)(FN(Formula) formula, enum fastact_form form, int pa
     FN(sweep_with)(formula, form, parameters, 0, in, step, out, n);
 }
 
+/* Symbols carry form, dtype and ISA, for profilers and for the test that reads the assembly. */
+#define KERNEL_NAME(name, form) CAT(FN(name##_##form), ISA)
 #define KERNEL(name, form, parameters) \
-  static NOINLINE void FN(name##_##form)(const T *const *in, const size_t *step, T *const *out, size_t n) { \
+  static NOINLINE void KERNEL_NAME(name, form)(const T *const *in, const size_t *step, T *const *out, size_t n) { \
     FN(sweep)(FN(name##_formula), form, parameters, in, step, out, n); \
   }
 #define KERNELS(name, parameters, call) \
@@ -75,10 +77,11 @@ static INLINE void FN(sweep)(FN(Formula) formula, enum fastact_form form, int pa
 #undef KERNELS
 
 #define ROW(name) \
-  {FN(name##_FASTACT_FORWARD), FN(name##_FASTACT_DERIVATIVE), FN(name##_FASTACT_BACKWARD), FN(name##_FASTACT_WITH_DERIVATIVE)},
+  {KERNEL_NAME(name, FASTACT_FORWARD), KERNEL_NAME(name, FASTACT_DERIVATIVE), KERNEL_NAME(name, FASTACT_BACKWARD), \
+   KERNEL_NAME(name, FASTACT_WITH_DERIVATIVE)},
 #define ACTIVATION0(name, ...) ROW(name)
 #define ACTIVATION1(name, ...) ROW(name)
-#define FROM_OUTPUT(name, ...) {FN(name##_from_output_FASTACT_FORWARD)},
+#define FROM_OUTPUT(name, ...) {KERNEL_NAME(name##_from_output, FASTACT_FORWARD)},
 static const FN(Kernel) FN(kernels)[][FASTACT_FORMS] = {
 #include "activations.def"
 };
@@ -86,8 +89,16 @@ static const FN(Kernel) FN(kernels)[][FASTACT_FORMS] = {
 #undef ACTIVATION1
 #undef FROM_OUTPUT
 #undef ROW
+#undef KERNEL_NAME
 
 static int FN(is_tiny)(T y) { return y < PICK(FLT_MIN, DBL_MIN) && y > -PICK(FLT_MIN, DBL_MIN); }
+
+/* A result that is an input, as where f(x) = x, is exact. */
+static int FN(is_input)(T y, int nin, const T *const *in, const size_t *step, size_t i) {
+  for (int k = 0; k < nin; k++)
+    if (in[k][i * step[k]] == y) return 1;
+  return 0;
+}
 
 /* Which of the raised flags the block's results deserve. Kernels may raise underflow in a term that is negligible, and
  * invalid by comparing NaN; the user sees a flag only where a result overflowed, underflowed or became NaN. */
@@ -108,7 +119,7 @@ static NOINLINE unsigned FN(deserved_flags)(unsigned raised, int nin, int nout, 
       if (isnan(y)) deserved |= FLAG_INVALID;
       if (any_inf) continue;
       if (isinf(y)) deserved |= FLAG_OVERFLOW | FLAG_DIVIDE;
-      if (FN(is_tiny)(y) && (y != 0 || !any_zero)) deserved |= FLAG_UNDERFLOW;
+      if (FN(is_tiny)(y) && (y != 0 || !any_zero) && !FN(is_input)(y, nin, in, step, i)) deserved |= FLAG_UNDERFLOW;
     }
   }
   return raised & deserved;

@@ -38,9 +38,31 @@ extern const int fastact_activation_count;
 /* Operands are inputs (grad, x, parameters), then outputs; strides are in bytes and may be 0 or negative. */
 typedef void (*fastact_elementwise)(int row, enum fastact_form form, char *const *operands, const ptrdiff_t *strides, size_t n);
 
+/* `lines` lines of n elements along an axis: operands are inputs, then the output; `outer` bytes lie between lines and
+ * `step` bytes between the elements of one. */
+typedef void (*fastact_along)(char *const *operands, const ptrdiff_t *outer, const ptrdiff_t *step, size_t lines, size_t n,
+                              int masked_zero);
+
+/* Batch normalisation: x, grad and out are contiguous (rows, channels, run), the others (channels), gamma and beta may be
+ * NULL; out may be x or grad. mean and spread (rstd, or for inference the variance) are written by the forward pass only. */
+typedef struct {
+  const void *x, *grad, *gamma, *beta;
+  void *out, *mean, *spread, *dgamma, *dbeta;
+  size_t rows, channels, run;
+  double eps;
+} fastact_norm;
+typedef void (*fastact_normalize)(const fastact_norm *);
+
+#define FASTACT_PANEL 256 /* channels taken together where run is 1 */
+
 typedef struct {
   const char *isa;
   fastact_elementwise elementwise[FASTACT_DTYPES];
+  fastact_along softmax[FASTACT_DTYPES], softmax_backward[FASTACT_DTYPES];
+  fastact_normalize batch_norm[FASTACT_DTYPES], batch_norm_inference[FASTACT_DTYPES], batch_norm_backward[FASTACT_DTYPES];
+  double (*measure[FASTACT_DTYPES])(const void *x, size_t n, int ord, double scale, int zero_nonfinite);
+  void (*rescale[FASTACT_DTYPES])(const void *x, void *out, size_t n, double factor, int zero_nonfinite);
+  void (*clamp[FASTACT_DTYPES])(char *const *operands, const ptrdiff_t *strides, size_t n);
 } fastact_kernels;
 
 /* dispatch.c */

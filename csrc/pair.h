@@ -15,6 +15,7 @@
 #define pair_round FN(pair_round)
 #define Inverse FN(Inverse)
 #define inverse_of FN(inverse_of)
+#define inverse_from FN(inverse_from)
 #define pair_over FN(pair_over)
 
 typedef struct {
@@ -67,10 +68,9 @@ typedef struct {
   V r, e;
 } Inverse;
 
-static INLINE Inverse inverse_of(Pair b) {
-  V r = vreciprocal(b.hi);
-  return (Inverse){r, vresidual(r, b.lo, vresidual(r, b.hi, vset(1)))};
-}
+static INLINE Inverse inverse_from(V r, Pair b) { return (Inverse){r, vresidual(r, b.lo, vresidual(r, b.hi, vset(1)))}; }
+
+static INLINE Inverse inverse_of(Pair b) { return inverse_from(vreciprocal(b.hi), b); }
 
 /* a / b */
 static INLINE Pair pair_over(Pair a, Inverse b) {

@@ -33,6 +33,6 @@ static INLINE V vcopysign(V a, V sign) {
 }
 #undef SIGN_BIT
 static INLINE V vshift_to_exponent(V a) { return FN(from_bits)(FN(bits)(a) << MANTISSA_BITS); }
-static INLINE V FN(upper_half)(V a) { return FN(from_bits)(FN(bits)(a) & ~(((U)1 << (MANTISSA_BITS + 1) / 2) - 1)); }
+static INLINE V FN(upper_half)(V a) { return FN(from_bits)(FN(bits)(a) & ~(((U)1 << (MANTISSA_BITS + 2) / 2) - 1)); }
 
 #include "simd_without_fma.h"

@@ -9,6 +9,7 @@
 #define plus_exp FN(plus_exp)
 #define one_minus_exp FN(one_minus_exp)
 #define unscaled FN(unscaled)
+#define unscaled_any FN(unscaled_any)
 #define polynomial FN(polynomial)
 #define atanh_tail FN(atanh_tail)
 #define mills_ratio FN(mills_ratio)
@@ -108,6 +109,13 @@ static INLINE Exp exp_parts(V x, const V *lo) { return exp_scaled(x, lo, SCALE_B
 
 /* y * power * SCALE_DOWN, rounded once even where the result is subnormal */
 static INLINE V unscaled(V y, V power) { return y * power * vset(SCALE_DOWN); }
+
+/* The same for y of any magnitude: a large one is scaled down first. */
+static INLINE V unscaled_any(V y, V power) {
+  M small = vlt(vabs(y), vset(1));
+  V down = vset(SCALE_DOWN);
+  return y * vsel(small, power, down) * vsel(small, down, power);
+}
 
 /* 1 + s + lo */
 static INLINE Pair exp_mantissa(Exp e) {

@@ -4,10 +4,14 @@ Every activation of `fastact.ops()` is here under four names: ``NAME(x)``, ``NAM
 ``NAME_backward(grad, x)`` = grad * f'(x), and ``NAME_with_derivative(x)``.
 """
 
+from fastact import init as init
 from fastact._activations import FUNCTIONS as _FUNCTIONS
 from fastact._activations import Op, ops
 from fastact._config import get_config, get_isa, isa, isas, last_isa, set_isa, show_config
 from fastact._parametric import Parameter, ParametricUfunc
+from fastact._softmax import softmax, softmax_backward
+from fastact.clipping import clip_by_global_norm, clip_by_norm, clip_by_value, global_norm
+from fastact.normalization import batch_norm, batch_norm_backward, batch_norm_inference
 
 globals().update(_FUNCTIONS)
 
@@ -15,13 +19,22 @@ __all__ = [
     "Op",
     "Parameter",
     "ParametricUfunc",
+    "batch_norm",
+    "batch_norm_backward",
+    "batch_norm_inference",
+    "clip_by_global_norm",
+    "clip_by_norm",
+    "clip_by_value",
     "get_config",
     "get_isa",
+    "global_norm",
     "isa",
     "isas",
     "last_isa",
     "ops",
     "set_isa",
     "show_config",
+    "softmax",
+    "softmax_backward",
     *_FUNCTIONS,
 ]

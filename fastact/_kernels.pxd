@@ -32,9 +32,46 @@ cdef extern from "kernels.h" nogil:
         int row, fastact_form form, char **operands, const Py_ssize_t *strides, size_t n
     ) noexcept
 
+    ctypedef void (*fastact_along)(
+        char **operands, const Py_ssize_t *outer, const Py_ssize_t *step, size_t lines, size_t n,
+        int masked_zero
+    ) noexcept
+    ctypedef struct fastact_norm:
+        const void *x
+        const void *grad
+        const void *gamma
+        const void *beta
+        void *out
+        void *mean
+        void *spread
+        void *dgamma
+        void *dbeta
+        size_t rows
+        size_t channels
+        size_t run
+        double eps
+    ctypedef void (*fastact_normalize)(const fastact_norm *) noexcept
+    ctypedef double (*fastact_measure)(
+        const void *x, size_t n, int order, double scale, int zero_nonfinite
+    ) noexcept
+    ctypedef void (*fastact_rescale)(
+        const void *x, void *out, size_t n, double factor, int zero_nonfinite
+    ) noexcept
+    ctypedef void (*fastact_clamp)(
+        char **operands, const Py_ssize_t *strides, size_t n
+    ) noexcept
+
     ctypedef struct fastact_kernels:
         const char *isa
         fastact_elementwise *elementwise
+        fastact_along *softmax
+        fastact_along *softmax_backward
+        fastact_normalize *batch_norm
+        fastact_normalize *batch_norm_inference
+        fastact_normalize *batch_norm_backward
+        fastact_measure *measure
+        fastact_rescale *rescale
+        fastact_clamp *clamp
 
     const fastact_kernels *fastact_active()
     int fastact_select(const char *isa)

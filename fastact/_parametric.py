@@ -42,6 +42,7 @@ class ParametricUfunc:
         self._leading = len(arguments)
         self.__name__ = self.__qualname__ = ufunc.__name__
         self.__doc__ = doc
+        self.__module__ = "fastact"  # where pickle finds it
         self.__signature__ = Signature(
             [
                 *(Argument(name, Argument.POSITIONAL_ONLY) for name in arguments),

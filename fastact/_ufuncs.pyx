@@ -26,6 +26,11 @@ cnp.import_array()
 cnp.import_umath()
 
 
+cdef const fastact_kernels *active_kernels() noexcept nogil:
+    """The one table of kernels of the process, for the other extension modules."""
+    return fastact_active()
+
+
 # --- the table -----------------------------------------------------------------------------------
 
 def rows():

@@ -1,0 +1,50 @@
+# fastact: every target does its own set-up in .venv; `make demo` and `make test` are the two to know.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed.stamp
+SOURCES := setup.py pyproject.toml $(wildcard csrc/*.[chd]* fastact/*.pyx fastact/*.pxd)
+OUT ?= out
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+$(INSTALLED): $(SOURCES)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[lab,test,bench,lint]'
+	touch $@
+
+demo: $(INSTALLED) ## vanishing and exploding gradients seen and fixed: pictures in out/ (under two minutes)
+	$(BIN)/fastact lab --out $(OUT)
+
+test: $(INSTALLED) ## every test, on every ISA of this machine
+	$(BIN)/python -m pytest -n 2 -q
+
+bench: $(INSTALLED) ## every kernel against pure Python and NumPy: JSON and a table of ratios in out/
+	mkdir -p $(OUT)
+	$(BIN)/python -m pytest bench -q --benchmark-json=$(OUT)/bench.json
+	$(BIN)/python -m bench.summary $(OUT)/bench.json
+
+lint: $(INSTALLED) ## ruff, clang-format, mypy and the stubs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run -Werror csrc/*.c csrc/*.h
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest fastact --ignore-missing-stub --concise
+
+format: $(INSTALLED) ## rewrite Python and C in the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i csrc/*.c csrc/*.h
+
+generate: $(INSTALLED) ## rewrite the stubs and the table of the README
+	$(BIN)/python tools/generate.py
+	$(BIN)/ruff check --fix --quiet fastact/__init__.pyi
+	$(BIN)/ruff format --quiet fastact/__init__.pyi
+
+clean: ## remove everything that was built
+	rm -rf $(VENV) build dist out *.egg-info fastact/*.so fastact/*.c
+
+.PHONY: help demo test bench lint format generate clean

@@ -1,0 +1,247 @@
+"""What is measured: a cell a function, form, dtype and size; a contender a way to compute it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+
+import numpy as np
+
+import fastact
+from bench import python_loops
+from fastact.lab import idioms
+
+try:
+    from bench import scipy_idioms
+except ImportError:  # SciPy is welcome here, not required
+    scipy_idioms = None
+
+DTYPES = ("float32", "float64")
+SIZES = (100, 10_000, 1_000_000)
+PYTHON_SIZE = 100  # a loop a thousand times slower than the array code says nothing at 1 M
+BACKENDS = {"fastact": fastact, "numpy": idioms, "scipy": scipy_idioms, "python": python_loops}
+OUT = "fastact out="
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One function on one kind of input; every backend that has `function` can take part."""
+
+    op: str  # the function, and after a space what is special about this use of it
+    form: str
+    dtype: str
+    size: int
+    arguments: Callable[[str, int], tuple]
+    keywords: dict
+    out: Callable[[tuple], object] | None  # what `out=` takes, made of the arguments
+
+    @property
+    def function(self) -> str:
+        """The name of what is called, the same in every backend."""
+        name = self.op.split()[0]
+        return name if self.form == "forward" else f"{name}_{self.form}"
+
+    @property
+    def id(self) -> str:
+        return f"{self.op}-{self.form}-{self.dtype}-{self.size}"
+
+    def contenders(self, *, out: bool = False) -> tuple[str, ...]:
+        """The names of those who can compute this cell, fastact first."""
+        names = [name for name, backend in BACKENDS.items() if hasattr(backend, self.function)]
+        if "python" in names and (self.size > PYTHON_SIZE or self.keywords):
+            names.remove("python")
+        return (*names, OUT) if out and self.out else tuple(names)
+
+    def call(self, contender: str) -> Callable[[], object]:
+        """The computation, ready to be called without arguments."""
+        arguments = self.arguments(self.dtype, self.size)
+        if contender == OUT:
+            keywords = {**self.keywords, "out": self.out(arguments)}
+            return partial(getattr(fastact, self.function), *arguments, **keywords)
+        if contender == "python":
+            arguments = tuple(_lists(argument) for argument in arguments)
+        return partial(getattr(BACKENDS[contender], self.function), *arguments, **self.keywords)
+
+
+def cells(dtypes=DTYPES, sizes=SIZES) -> list[Cell]:
+    """Every cell of the suite."""
+    return elementwise(dtypes, sizes) + along_axis(dtypes, sizes) + gradients(dtypes, sizes)
+
+
+def elementwise(dtypes=DTYPES, sizes=SIZES) -> list[Cell]:
+    """A row of the table `fastact.ops()` times its forms, and the two from_output functions."""
+    rows = [(op.name, form, *_ELEMENTWISE[form]) for op in fastact.ops() for form in op.functions]
+    names = [f"{op.name}_from_output" for op in fastact.ops()]
+    rows += [(name, "forward", _y, {}, _one_like) for name in names if hasattr(fastact, name)]
+    return _expand(rows, dtypes, sizes)
+
+
+def along_axis(dtypes=DTYPES, sizes=SIZES) -> list[Cell]:
+    """Softmax along the last and the first axis, batch normalisation of (N, C) and NCHW."""
+    rows = [
+        ("softmax", "forward", _rows, {}, _one_like),
+        ("softmax", "backward", _softmax_pass, {}, _one_like),
+        ("softmax axis=0", "forward", _rows, {"axis": 0}, _one_like),
+        ("softmax axis=0", "backward", _softmax_pass, {"axis": 0}, _one_like),
+        ("batch_norm", "forward", _batch, {}, _one_like),
+        ("batch_norm", "backward", _batch_pass, {}, None),
+        ("batch_norm_inference", "forward", _batch_statistics, {}, _one_like),
+        ("batch_norm NCHW", "forward", _images, _NCHW, _one_like),
+        ("batch_norm NCHW", "backward", _images_pass, _NCHW, None),
+        ("batch_norm_inference NCHW", "forward", _images_statistics, _NCHW, _one_like),
+    ]
+    return _expand(rows, dtypes, sizes)
+
+
+def gradients(dtypes=DTYPES, sizes=SIZES) -> list[Cell]:
+    """Norms and clipping of a list of four arrays, where it clips and where nothing does."""
+    rows = [
+        ("global_norm", "forward", _grads, {}, None),
+        ("clip_by_value", "forward", _grads_and_range, {}, _each_like),
+        ("clip_by_norm", "forward", _grads_and_small_norm, {}, _each_like),
+        ("clip_by_norm within", "forward", _grads_and_large_norm, {}, _in_place),
+        ("clip_by_global_norm", "forward", _grads_and_small_norm, {}, _each_like),
+        ("clip_by_global_norm within", "forward", _grads_and_large_norm, {}, _in_place),
+    ]
+    return _expand(rows, dtypes, sizes)
+
+
+def _expand(rows, dtypes, sizes):
+    return [
+        Cell(*row[:2], dtype, size, *row[2:]) for row in rows for dtype in dtypes for size in sizes
+    ]
+
+
+# ---------------------------------------------------------------- arguments
+
+
+@lru_cache(maxsize=8)  # the cells of a size follow each other, and share their input
+def _normal(dtype, shape, seed=0, scale=3.0):
+    values = np.random.default_rng(seed).normal(scale=scale, size=shape).astype(dtype)
+    values.flags.writeable = False
+    return values
+
+
+def _x(dtype, size):
+    return (_normal(dtype, size),)
+
+
+def _y(dtype, size):
+    return (1 / (1 + np.exp(-_normal(dtype, size))),)
+
+
+def _grad_and_x(dtype, size):
+    return _normal(dtype, size, seed=1), _normal(dtype, size)
+
+
+def _one_like(arguments):
+    return np.empty_like(arguments[0])
+
+
+def _two_like(arguments):
+    return _one_like(arguments), _one_like(arguments)
+
+
+# Form by form: the arguments, no keywords, and what `out=` takes.
+_ELEMENTWISE = {
+    "forward": (_x, {}, _one_like),
+    "derivative": (_x, {}, _one_like),
+    "backward": (_grad_and_x, {}, _one_like),
+    "with_derivative": (_x, {}, _two_like),
+}
+
+
+def _shape(size):
+    return size // min(100, size // 10), min(100, size // 10)
+
+
+def _rows(dtype, size):
+    return (_normal(dtype, _shape(size)),)
+
+
+def _softmax_pass(dtype, size):
+    return _normal(dtype, _shape(size), seed=1), idioms.softmax(_normal(dtype, _shape(size)))
+
+
+_NCHW = {"axis": (0, 2, 3)}
+
+
+def _image_shape(size):
+    """(N, C, H, W) of that many elements: five by five pixels, two or twenty channels."""
+    channels = 2 if size < 1000 else 20
+    return size // (25 * channels), channels, 5, 5
+
+
+def _scale_and_shift(dtype, channels):
+    return _normal(dtype, channels, seed=2), _normal(dtype, channels, seed=3)
+
+
+def _batch_like(shape, dtype):
+    return _normal(dtype, shape), *_scale_and_shift(dtype, shape[1])
+
+
+def _statistics_like(shape, dtype, axis):
+    x, gamma, beta = _batch_like(shape, dtype)
+    return x, x.mean(axis), x.var(axis), gamma, beta
+
+
+def _pass_like(shape, dtype, axis):
+    x, gamma, _ = _batch_like(shape, dtype)
+    _, mean, rstd = idioms.batch_norm(x, axis=axis)
+    return _normal(dtype, shape, seed=1), x, mean, rstd, gamma
+
+
+def _batch(dtype, size):
+    return _batch_like(_shape(size), dtype)
+
+
+def _batch_statistics(dtype, size):
+    return _statistics_like(_shape(size), dtype, 0)
+
+
+def _batch_pass(dtype, size):
+    return _pass_like(_shape(size), dtype, 0)
+
+
+def _images(dtype, size):
+    return _batch_like(_image_shape(size), dtype)
+
+
+def _images_statistics(dtype, size):
+    return _statistics_like(_image_shape(size), dtype, (0, 2, 3))
+
+
+def _images_pass(dtype, size):
+    return _pass_like(_image_shape(size), dtype, (0, 2, 3))
+
+
+def _grads(dtype, size):
+    return ([_normal(dtype, size // 4, seed=seed) for seed in range(4)],)
+
+
+def _grads_and_range(dtype, size):
+    return *_grads(dtype, size), -1.0, 1.0
+
+
+def _grads_and_small_norm(dtype, size):
+    return *_grads(dtype, size), 1.0
+
+
+def _grads_and_large_norm(dtype, size):
+    (grads,) = _grads(dtype, size)
+    return [g.copy() for g in grads], 1e9  # writable
+
+
+def _each_like(arguments):
+    return [np.empty_like(g) for g in arguments[0]]
+
+
+def _in_place(arguments):
+    """Where nothing is clipped nothing is written, so that every call finds the same."""
+    return arguments[0]
+
+
+def _lists(argument):
+    """Arrays as the (nested) lists of floats that a pure-Python script would hold."""
+    if isinstance(argument, list):
+        return [_lists(item) for item in argument]
+    return argument.tolist() if isinstance(argument, np.ndarray) else argument

@@ -1,0 +1,1 @@
+"""The command ``fastact lab``: vanishing and exploding gradients, and what helps, in NumPy."""

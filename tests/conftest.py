@@ -1,0 +1,43 @@
+"""Fixtures: every instruction set of this machine, forced and proven; every row of the table."""
+
+import numpy as np
+import pytest
+from cases import CASES, DEFAULT_CASES, DTYPES
+
+import fastact
+
+
+def run_anything_on(name):
+    """Make `name` the instruction set whose kernels ran last."""
+    with fastact.isa(name):
+        fastact.relu(np.ones(1, np.float32))
+    assert fastact.last_isa() == name
+
+
+@pytest.fixture(params=fastact.isas())
+def isa(request):
+    """Force one instruction set, and prove afterwards that its kernels are what ran."""
+    for other in fastact.isas():
+        if other != request.param:
+            run_anything_on(other)
+            break
+    with fastact.isa(request.param):
+        yield request.param
+    assert fastact.last_isa() == request.param
+
+
+@pytest.fixture(params=DTYPES, ids=lambda dtype: dtype.__name__)
+def dtype(request):
+    return request.param
+
+
+@pytest.fixture(params=CASES, ids=str)
+def case(request):
+    """Every activation with every parameter set."""
+    return request.param
+
+
+@pytest.fixture(params=DEFAULT_CASES, ids=str)
+def default_case(request):
+    """Every activation with its default parameters."""
+    return request.param

@@ -1,0 +1,303 @@
+"""What a NumPy function owes its neighbours: protocols, dtypes, pickles, docstrings, threads."""
+
+import doctest
+import inspect
+import os
+import pickle
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import dask.array
+import numpy as np
+import pandas
+import pytest
+from cases import DEFAULT_CASES, FORMS, assert_same_bits, sample
+
+import fastact
+
+
+def public(module, prefix=""):
+    """Everything in `__all__`, and in that of its modules, by dotted name."""
+    for name in module.__all__:
+        member = getattr(module, name)
+        if inspect.ismodule(member):
+            yield from public(member, f"{prefix}{name}.")
+        else:
+            yield prefix + name, member
+
+
+PUBLIC = dict(public(fastact))
+FUNCTIONS = {name: f for name, f in PUBLIC.items() if not inspect.isclass(f)}
+ELEMENTWISE = {f.__name__: f for op in fastact.ops() for f in op.functions.values()}
+
+
+@pytest.fixture(params=ELEMENTWISE.values(), ids=ELEMENTWISE)
+def function(request):
+    """Each of the four functions of each activation."""
+    return request.param
+
+
+def arrays(function, x):
+    """x, preceded by a gradient where the function takes one."""
+    return (x, x) if function.__name__.endswith("_backward") else (x,)
+
+
+def outputs(result):
+    return result if isinstance(result, tuple) else (result,)
+
+
+# Ufuncs
+
+
+def test_is_a_ufunc(function):
+    op = next(op for op in fastact.ops() if function in tuple(op.functions.values()))
+    ufunc = function.ufunc if op.parameters else function
+    assert isinstance(ufunc, np.ufunc)
+    assert ufunc.__name__ == function.__name__
+    assert {"f", "d"} <= {types[0] for types in ufunc.types}
+    assert (ufunc.nin, ufunc.nout) == (function.nin, function.nout)
+
+
+def test_masked_in_place_update(function):
+    x = sample(np.float32, 100)
+    mask = np.arange(100) % 3 == 0
+    with np.errstate(all="ignore"):
+        wanted = outputs(function(*arrays(function, x)))
+        out = (x, *(np.empty_like(x) for _ in wanted[1:]))
+        before = x.copy()
+        function(*arrays(function, x), out=out, where=mask)
+    assert_same_bits(x, np.where(mask, wanted[0], before))
+
+
+def test_ufunc_methods():
+    x = np.linspace(-2, 2, 9).astype(np.float32)
+    y = x.copy()
+    fastact.gelu.at(y, [1, 3])
+    assert_same_bits(y, np.where(np.isin(np.arange(9), [1, 3]), fastact.gelu(x), x))
+    slopes = np.array([0.1, 0.2], np.float32)
+    table = fastact.leaky_relu.ufunc.outer(x, slopes)
+    assert_same_bits(table, fastact.leaky_relu(x[:, None], slopes))
+
+
+@pytest.mark.parametrize("case", [c for c in DEFAULT_CASES if c.params], ids=str)
+@pytest.mark.parametrize("form", FORMS)
+def test_parameters_by_position_keyword_or_default(case, form):
+    function, (parameter,) = case.op.functions[form], case.op.parameters
+    x = arrays(function, np.linspace(-3, 3, 50).astype(np.float32))
+    for value in (0.25, np.float32(0.25), np.full(50, 0.25, np.float32)):
+        by_position = outputs(function(*x, value))
+        for a, b in zip(by_position, outputs(function(*x, **{parameter.name: value})), strict=True):
+            assert_same_bits(a, b)
+            assert a.dtype == np.float32
+    for a, b in zip(outputs(function(*x)), outputs(function(*x, parameter.default)), strict=True):
+        assert_same_bits(a, b)
+    assert inspect.signature(function).parameters[parameter.name].default == parameter.default
+    with pytest.raises(TypeError):
+        function(*x, slop=1.0)
+    with pytest.raises(TypeError):
+        function(*x, 0.25, **{parameter.name: 0.25})
+
+
+def test_missing_argument(function):
+    with pytest.raises(TypeError):
+        function()
+
+
+# Other array libraries
+
+
+class Recorder:
+    """Answers every ufunc call with what it was asked."""
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        return ufunc, method, len(inputs), sorted(kwargs)
+
+
+def test_array_ufunc_override(function):
+    ufunc = getattr(function, "ufunc", function)
+    inputs = arrays(function, Recorder())
+    assert function(*inputs, where=True) == (ufunc, "__call__", ufunc.nin, ["where"])
+
+
+class Refuses:
+    __array_ufunc__ = None
+
+
+def test_array_ufunc_none(function):
+    with pytest.raises(TypeError):
+        function(*arrays(function, Refuses()))
+
+
+def test_dask(function):
+    if function.nout > 1:
+        pytest.skip("dask takes ufuncs of two outputs from its own list only")
+    x = np.linspace(-4, 4, 1000).astype(np.float32)
+    lazy = function(*arrays(function, dask.array.from_array(x, chunks=300)))
+    assert isinstance(lazy, dask.array.Array)
+    assert lazy.dtype == np.float32
+    assert_same_bits(lazy.compute(), function(*arrays(function, x)))
+
+
+def test_pandas(function):
+    series = pandas.Series(np.linspace(-4, 4, 9), index=list("abcdefghi"), name="s")
+    wanted = outputs(function(*arrays(function, series.to_numpy())))
+    for got, values in zip(outputs(function(*arrays(function, series))), wanted, strict=True):
+        assert isinstance(got, pandas.Series)
+        assert got.index.equals(series.index)
+        assert_same_bits(got.to_numpy(), values)
+    frame = pandas.DataFrame({"a": series, "b": -series})
+    for got in outputs(function(*arrays(function, frame))):
+        assert isinstance(got, pandas.DataFrame)
+        assert list(got.columns) == ["a", "b"]
+
+
+# Pickle looks for a ufunc without `__module__` in every module, which wakes deprecated names there.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_pickle(function):
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        assert pickle.loads(pickle.dumps(function, protocol)) is function
+
+
+# Dtypes
+
+
+@pytest.mark.parametrize("code", "?bBhHiIlLqQ")
+def test_integers_resolve_as_for_numpy(function, code):
+    """As numpy.exp, or with parameters numpy.arctan2, has it, at the precision implemented."""
+    x = np.array([0, 1, 1], code)
+    like = np.arctan2(x, 0.5) if hasattr(function, "ufunc") else np.exp(x)
+    types = getattr(function, "ufunc", function).types
+    wanted = like.dtype if like.dtype.char in "".join(types) else np.dtype(np.float32)
+    for got in outputs(function(*arrays(function, x))):
+        assert got.dtype == wanted
+
+
+def test_named_resolutions():
+    for f in (fastact.gelu, fastact.relu_derivative):
+        assert f(np.arange(3, dtype=np.int64)).dtype == np.float64
+        assert f(np.arange(3, dtype=np.int16)).dtype == np.float32
+    assert type(fastact.gelu(1)) is np.float64
+    assert type(fastact.leaky_relu(1)) is np.float64
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128, object, "U3", "M8[s]"])
+def test_unsupported_dtypes(function, dtype):
+    x = np.zeros(3, dtype)
+    with pytest.raises(TypeError):
+        function(*arrays(function, x))
+
+
+def test_error_state_is_untouched(function):
+    before = np.geterr()
+    with np.errstate(all="ignore"):
+        inside = np.geterr()
+        function(*arrays(function, sample(np.float32, 500)))
+        assert np.geterr() == inside
+    assert np.geterr() == before
+
+
+# Instruction sets
+
+
+def run_python(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_environment_forces_an_isa():
+    code = "import fastact; fastact.gelu(1.0); print(fastact.get_isa(), fastact.last_isa())"
+    for name in fastact.isas():
+        assert run_python(code, FASTACT_ISA=name).stdout.split() == [name, name]
+    assert run_python(code, FASTACT_ISA="").stdout.split() == [fastact.isas()[-1]] * 2
+
+
+def test_unknown_isa_in_the_environment():
+    result = run_python("import fastact; fastact.gelu(1.0)", FASTACT_ISA="unknown")
+    assert result.returncode != 0
+    message = result.stderr.strip().splitlines()[-1]
+    for word in ("FASTACT_ISA", "unknown", *fastact.isas()):
+        assert word in message
+
+
+def test_unknown_isa():
+    before = fastact.get_isa()
+    for call in (fastact.set_isa, lambda name: fastact.isa(name).__enter__()):
+        with pytest.raises(ValueError, match="nope.*" + ".*".join(fastact.isas())):
+            call("nope")
+    assert fastact.get_isa() == before
+
+
+def test_isa_context_restores():
+    before = fastact.get_isa()
+    with fastact.isa("scalar"):
+        assert fastact.get_isa() == "scalar"
+        with pytest.raises(KeyError), fastact.isa(before):
+            raise KeyError
+        assert fastact.get_isa() == "scalar"
+    assert fastact.get_isa() == before
+    assert before == os.environ.get("FASTACT_ISA", fastact.isas()[-1])
+
+
+def test_config(capsys):
+    config = fastact.get_config()
+    assert config["isa"] == fastact.get_isa()
+    assert config["numpy"] == np.__version__
+    fastact.show_config()
+    printed = capsys.readouterr().out
+    assert fastact.get_isa() in printed
+    assert np.__version__ in printed
+
+
+def test_threads_agree(default_case, dtype, isa):
+    x = sample(dtype, 20_000)
+
+    def work(_):
+        with np.errstate(all="ignore"):
+            return default_case.run("with_derivative", x)
+
+    wanted = work(0)
+    with ThreadPoolExecutor(4) as pool:
+        for got in pool.map(work, range(8)):
+            for g, w in zip(got, wanted, strict=True):
+                assert_same_bits(g, w)
+
+
+# Docstrings
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_docstring_sections(name):
+    doc = inspect.getdoc(FUNCTIONS[name])
+    assert doc
+    assert "Examples\n--------\n" in doc
+    parameters = inspect.signature(FUNCTIONS[name]).parameters if name not in ELEMENTWISE else "x"
+    if parameters:
+        assert "Parameters\n----------\n" in doc
+    if name in ELEMENTWISE:
+        assert "Returns\n-------\n" in doc
+
+
+def test_docstring_states_the_formula():
+    for op in fastact.ops():
+        assert op.formula in op.functions["forward"].__doc__
+        for form in FORMS[1:]:
+            assert op.derivative in op.functions[form].__doc__
+        for parameter in op.parameters:
+            assert f"{parameter.name} : " in op.functions["forward"].__doc__
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_examples_run(name):
+    """doctest does not look into ufuncs, so every docstring is handed to it."""
+    doc = inspect.getdoc(PUBLIC[name])
+    test = doctest.DocTestParser().get_doctest(doc, {}, name, None, None)
+    assert test.examples or inspect.isclass(PUBLIC[name])
+    report = []
+    failed, _ = doctest.DocTestRunner(verbose=False).run(test, out=report.append)
+    assert not failed, "".join(report)
