@@ -1,40 +1,11 @@
 /* Measuring and clipping gradients: one read for a norm, one read and write to scale or clamp. */
 
-/* |x| where it is finite; with `zero`, 0 where it is not. */
-static INLINE W FN(magnitude)(W x, W scale, int zero) {
+/* scale |x|; with `zero`, 0 where x is not finite. */
+static INLINE W FN(magnitude)(W x, double scale, int zero) {
   W a = vabs_f64(x);
   if (zero) a = vsel_f64(vlt_f64(a, vset_f64(INFINITY)), a, vset_f64(0));
-  return a * scale;
+  return scale == 1 ? a : a * vset_f64(scale);
 }
-
-static INLINE W FN(plus_power)(W sum, W a, int ord) {
-  if (ord == 2) return vfma_f64(a, a, sum);
-  return sum + a;
-}
-
-/* The sum over a block, |x|^1 or |x|^2 as `ord` says: float64 lanes of float32 neither overflow nor underflow. */
-static INLINE double FN(block_sum)(const T *x, size_t n, int ord, double scale, int zero) {
-  enum { SIDE = 8 };
-  W s[SIDE], by = vset_f64(scale);
-  size_t k = 0;
-  for (int q = 0; q < SIDE; q++) s[q] = vset_f64(0);
-  for (; k + SIDE * WIDTH <= n; k += SIDE * WIDTH)
-    for (int q = 0; q < SIDE; q++) {
-      W a = FN(magnitude)(wload(x + k + q * WIDTH), by, zero);
-      s[q] = FN(plus_power)(s[q], a, ord);
-    }
-  for (; k < n; k += WIDTH) {
-    W a = FN(magnitude)(wload_upto(x + k, n - k), by, zero);
-    s[0] = FN(plus_power)(s[0], a, ord);
-  }
-  for (int half = SIDE / 2; half; half /= 2)
-    for (int q = 0; q < half; q++) s[q] = s[q] + s[q + half];
-  double lanes[WIDTH], sum = 0;
-  vstore_f64(lanes, s[0]);
-  for (int q = 0; q < WIDTH; q++) sum += lanes[q];
-  return sum;
-}
-
 /* The largest |x|; NaN where any is. vmax leaves NaN out, so it is kept apart. */
 static INLINE double FN(block_max)(const T *x, size_t n, double scale, int zero) {
   enum { SIDE = 4 };
@@ -67,7 +38,7 @@ static INLINE double FN(block_max)(const T *x, size_t n, double scale, int zero)
 /* The sum of |scale x|^ord for ord 1 or 2, the largest |scale x| for ord 0. Not finite where x is not, unless `zero` leaves
  * such entries out, or where float64 overflows. Blocks are short, and their sums are added with what is rounded away. */
 static double FN(measure)(const void *array, size_t n, int ord, double scale, int zero) {
-  enum { BLOCK = 1 << 14 };
+  enum { BLOCK = 512 * WIDTH };
   const T *x = array;
   unsigned flags = fpflags_get();
   double total = 0, rest = 0;

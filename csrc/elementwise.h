@@ -100,27 +100,40 @@ static int FN(is_input)(T y, int nin, const T *const *in, const size_t *step, si
   return 0;
 }
 
+/* The flags that element i of the outputs deserves. */
+static unsigned FN(flags_of)(size_t i, int nin, int nout, const T *const *in, const size_t *step, T *const *out) {
+  unsigned deserved = 0;
+  int any_inf = 0, any_zero = 0;
+  for (int k = 0; k < nin; k++) {
+    T x = in[k][i * step[k]];
+    if (isnan(x)) return 0;
+    any_inf |= isinf(x);
+    any_zero |= x == 0;
+  }
+  for (int k = 0; k < nout; k++) {
+    T y = out[k][i];
+    if (isnan(y)) deserved |= FLAG_INVALID;
+    if (any_inf) continue;
+    if (isinf(y)) deserved |= FLAG_OVERFLOW | FLAG_DIVIDE;
+    if (FN(is_tiny)(y) && (y != 0 || !any_zero) && !FN(is_input)(y, nin, in, step, i)) deserved |= FLAG_UNDERFLOW;
+  }
+  return deserved;
+}
+
 /* Which of the raised flags the block's results deserve. Kernels may raise underflow in a term that is negligible, and
  * invalid by comparing NaN; the user sees a flag only where a result overflowed, underflowed or became NaN. */
 static NOINLINE unsigned FN(deserved_flags)(unsigned raised, int nin, int nout, const T *const *in, const size_t *step,
                                             T *const *out, size_t n) {
+  V tiny = vset(PICK(FLT_MIN - FLT_TRUE_MIN, DBL_MIN - DBL_TRUE_MIN)), infinity = vset((T)INFINITY);
   unsigned deserved = 0;
-  for (size_t i = 0; i < n; i++) {
-    int any_nan = 0, any_inf = 0, any_zero = 0;
-    for (int k = 0; k < nin; k++) {
-      T x = in[k][i * step[k]];
-      any_nan |= isnan(x);
-      any_inf |= isinf(x);
-      any_zero |= x == 0;
-    }
-    if (any_nan) continue;
+  for (size_t i = 0; i < n && (raised & ~deserved); i += LANES) {
+    int suspect = 0;
     for (int k = 0; k < nout; k++) {
-      T y = out[k][i];
-      if (isnan(y)) deserved |= FLAG_INVALID;
-      if (any_inf) continue;
-      if (isinf(y)) deserved |= FLAG_OVERFLOW | FLAG_DIVIDE;
-      if (FN(is_tiny)(y) && (y != 0 || !any_zero) && !FN(is_input)(y, nin, in, step, i)) deserved |= FLAG_UNDERFLOW;
+      V y = vabs(vload(out[k] + i));
+      suspect |= !vall(vlt(tiny, y)) || !vall(vlt(y, infinity));
     }
+    if (suspect)
+      for (size_t lane = i; lane < i + LANES; lane++) deserved |= FN(flags_of)(lane, nin, nout, in, step, out);
   }
   return raised & deserved;
 }
@@ -138,7 +151,7 @@ static void FN(run_kernel)(FN(Job) *job, const T *const *in, const size_t *step,
   job->kernel(in, step, out, n);
   unsigned raised = fpflags_get();
   if (raised) {
-    job->flags |= FN(deserved_flags)(raised, job->nin, job->nout, in, step, out, n);
+    job->flags |= FN(deserved_flags)(raised & ~job->flags, job->nin, job->nout, in, step, out, n);
     fpflags_set(0);
   }
 }

@@ -22,7 +22,7 @@ static INLINE WPair FN(deviation)(W x, WPair mean) {
   return (WPair){(x - mean.hi) - mean.lo, vset_f64(0)};
 #else
   WPair d = exact_sum_f64(x, -mean.hi);
-  return (WPair){d.hi, d.lo - mean.lo};
+  return fast_sum_f64(d.hi, d.lo - mean.lo); /* near the mean d is exact, a multiple of twice mean.lo or more, or 0 */
 #endif
 }
 

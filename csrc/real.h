@@ -54,6 +54,7 @@
 #define vcopysign FN(vcopysign)
 #define vlt FN(vlt)
 #define vordered FN(vordered)
+#define vall FN(vall)
 #define vsel FN(vsel)
 #define vshift_to_exponent FN(vshift_to_exponent)
 #define VD FN(VD)

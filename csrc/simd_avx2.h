@@ -37,6 +37,7 @@ static INLINE V vcopysign(V a, V sign) {
 }
 static INLINE M vlt(V a, V b) { return OP(cmp)(a, b, _CMP_LT_OQ); }
 static INLINE M vordered(V a) { return OP(cmp)(a, a, _CMP_ORD_Q); }
+static INLINE int vall(M m) { return OP(movemask)(m) == (1 << LANES) - 1; }
 static INLINE V vsel(M m, V a, V b) { return OP(blendv)(b, a, m); }
 static INLINE V vshift_to_exponent(V a) { return SHIFT(a, MANTISSA_BITS); }
 

@@ -9,6 +9,7 @@ typedef uint32x4_t M;
 #define FROM_BITS vreinterpretq_f32_u32
 #define SHIFT vshlq_n_u32
 #define SET_BITS vdupq_n_u32
+#define MASK_WORDS(m) (m)
 #else
 enum { LANES = 2 };
 typedef float64x2_t V;
@@ -19,6 +20,7 @@ typedef uint64x2_t M;
 #define FROM_BITS vreinterpretq_f64_u64
 #define SHIFT vshlq_n_u64
 #define SET_BITS vdupq_n_u64
+#define MASK_WORDS vreinterpretq_u32_u64
 #endif
 
 static INLINE V vload(const T *p) { return Q(vld1)(p); }
@@ -30,6 +32,7 @@ static INLINE V vfma_once(V a, V b, V c) { return vfma(a, b, c); }
 static INLINE V vreciprocal(V a) { return vset(1) / a; }
 static INLINE M vlt(V a, V b) { return Q(vclt)(a, b); }
 static INLINE M vordered(V a) { return Q(vceq)(a, a); }
+static INLINE int vall(M m) { return vminvq_u32(MASK_WORDS(m)) != 0; }
 static INLINE V vsel(M m, V a, V b) { return Q(vbsl)(m, a, b); }
 /* The second operand where either is NaN or both are zeros, so that vmin(bound, x) lets NaN and -0 through. */
 static INLINE V vmin(V a, V b) { return vsel(vlt(a, b), a, b); }
@@ -45,3 +48,4 @@ static INLINE V vshift_to_exponent(V a) { return FROM_BITS(SHIFT(BITS(a), MANTIS
 #undef FROM_BITS
 #undef SHIFT
 #undef SET_BITS
+#undef MASK_WORDS

@@ -13,6 +13,7 @@ static INLINE V vmin(V a, V b) { return a < b ? a : b; }
 static INLINE V vmax(V a, V b) { return a > b ? a : b; }
 static INLINE M vlt(V a, V b) { return a < b; }
 static INLINE M vordered(V a) { return a == a; }
+static INLINE int vall(M m) { return m; }
 static INLINE V vsel(M m, V a, V b) { return m ? a : b; }
 
 static INLINE U FN(bits)(V a) {

@@ -32,6 +32,7 @@ static INLINE V vcopysign(V a, V sign) {
 }
 static INLINE M vlt(V a, V b) { return OP(cmplt)(a, b); }
 static INLINE M vordered(V a) { return OP(cmpord)(a, a); }
+static INLINE int vall(M m) { return OP(movemask)(m) == (1 << LANES) - 1; }
 static INLINE V vsel(M m, V a, V b) { return OP(or)(OP(and)(m, a), OP(andnot)(m, b)); }
 static INLINE V vshift_to_exponent(V a) { return FROM_BITS(SHIFT(BITS(a), MANTISSA_BITS)); }
 static INLINE V FN(upper_half)(V a) { return OP(and)(a, SET_BITS(~(((U)1 << (MANTISSA_BITS + 2) / 2) - 1))); }

@@ -20,10 +20,10 @@ Axis = int | Sequence[int]
 def _real(name: str, a: ArrayLike) -> NDArray[Any]:
     """An array of float32 or float64: what NumPy makes of integers under a float function."""
     a = np.asarray(a)
-    dtype = np.result_type(a.dtype, np.float32) if a.dtype.kind in "biu" else a.dtype
+    dtype = np.result_type(a.dtype, np.float32) if a.dtype.kind in "biu" else a.dtype.newbyteorder("=")
     if dtype not in (np.float32, np.float64):
         raise TypeError(f"{name} must be of float32 or float64, not {a.dtype}")
-    return np.require(a, dtype.newbyteorder("="), "A")
+    return np.require(a, dtype, "A")
 
 
 class _Layout:

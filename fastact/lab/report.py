@@ -33,20 +33,20 @@ def outcomes_table(runs: Sequence[Run]) -> Table:
         "What becomes of each network",
         "\nrun",
         "\ngradient",
-        "layer 1 /\noutput",
+        "layer 1\n/output",
         "loss,\nfirst -> last",
-        "digits right:\nfastact",
-        "\nNumPy",
+        "digits\nfastact",
+        "right\nNumPy",
     )
     for number, run in enumerate(runs, 1):
         losses = run.losses["fastact"]
         table.add_row(
-            f"{number}  {run.experiment.name}",
+            f"{number} {run.experiment.name}",
             f"[{STYLES[run.gradient]}]{run.gradient}",
             f"{run.ratio:.1e}",
             f"{losses[0]:.2g} -> {losses[-1]:.2g}",
             *(
-                "-" if run.diverged else f"{run.accuracy[name]:.1%}"
+                "-" if run.diverged else f"{run.accuracy[name]:.0%}"
                 for name in ("fastact", "NumPy")
             ),
         )
@@ -66,7 +66,7 @@ def steps_table(runs: Sequence[Run]) -> Table:
     )
     for number, run in enumerate(runs, 1):
         table.add_row(
-            f"{number}  {run.experiment.name}",
+            f"{number} {run.experiment.name}",
             *_cells(*(1e3 * run.seconds_per_step[name] for name in ("NumPy", "fastact"))),
             *(f"{run.disagreement[dtype]:.0e}" for dtype in ("float32", "float64")),
         )
