@@ -75,14 +75,15 @@ static INLINE V logistic_value(Logistic l) {
   return vsel(l.negative, y, C(1) - y);
 }
 
-/* sigmoid(-|v|) / SCALE_DOWN and sigmoid(|v|) */
+/* sigmoid(-|v|) / SCALE_DOWN; the same unscaled, at least NEGLIGIBLE, for use beside 1; sigmoid(|v|) */
 typedef struct {
-  Pair lower, upper;
+  Pair lower, small, upper;
 } Sides;
 
 static INLINE Sides logistic_sides(Logistic l) {
-  Pair lower = pair(l.y.r, l.y.r * l.y.e), upper = fast_sum(vset(1), l.y.r * vset(-SCALE_DOWN));
-  return (Sides){lower, pair(upper.hi, upper.lo - lower.lo * vset(SCALE_DOWN))};
+  V beside_one = vmax(vset(NEGLIGIBLE / SCALE_DOWN), l.y.r) * vset(SCALE_DOWN);
+  Pair small = pair(beside_one, beside_one * l.y.e), upper = fast_sum(vset(1), -small.hi);
+  return (Sides){pair(l.y.r, l.y.r * l.y.e), small, pair(upper.hi, upper.lo - small.lo)};
 }
 
 /* 1 / (1 + exp(-x)); f' = sigmoid(-|x|) sigmoid(|x|), which is even: the tails agree to the last digit */
@@ -111,7 +112,7 @@ static INLINE VD gated(V x, Pair v, Pair w) {
   Sides s = logistic_sides(l);
   V up = vset(1 / SCALE_DOWN), down = vset(SCALE_DOWN);
   Pair gate = pair_select(l.negative, s.lower, pair_scaled(s.upper, up));
-  Pair other = pair_product(w, pair_select(l.negative, s.upper, pair_scaled(s.lower, down)));
+  Pair other = pair_product(w, pair_select(l.negative, s.upper, s.small));
   Pair sum = exact_sum(vset(1), other.hi);
   sum.lo += other.lo;
   return (VD){pair_times(gate, x) * down, pair_round(pair_product(gate, sum)) * down};
@@ -145,14 +146,15 @@ static INLINE VD FN(gelu_tanh)(V x) {
 static INLINE Pair log1p_exp(Exp z) {
   Pair ratio = pair_quotient(exp_mantissa(z), plus_exp(2, z));
   ratio = fast_sum(ratio.hi, ratio.lo);
-  V t = unscaled(ratio.hi, z.power), w = t * t;
+  V t = ratio.hi * power_beside_one(z), w = t * t;
   return fast_sum(C(2) * ratio.hi, C(2) * vfma(ratio.hi * w, atanh_tail(w), ratio.lo));
 }
 
-/* L * power * SCALE_DOWN, plus x where `positive` */
-static INLINE V add_log1p_exp(M positive, V x, Pair L, V power) {
-  Pair tail = pair_scaled(L, unscaled(vset(1), power)), sum = exact_sum(x, tail.hi);
-  return vsel(positive, sum.hi + (sum.lo + tail.lo), unscaled_any(pair_round(L), power));
+/* L times the power of z, plus x where `positive` */
+static INLINE V add_log1p_exp(M positive, V x, Pair L, Exp z) {
+  V beside_one = power_beside_one(z);
+  Pair tail = pair_scaled(L, beside_one), sum = exact_sum(x, tail.hi);
+  return vsel(positive, sum.hi + (sum.lo + tail.lo), unscaled_any(pair_round(L), z.power));
 }
 
 /* log1p(exp(v)) / beta, v = beta x: x + log1p(exp(-v)) / beta on the right; f' = sigmoid(v) */
@@ -164,7 +166,7 @@ static INLINE VD FN(softplus)(V x, V beta) {
   Exp z = exp_parts(vmax(-limit, vminus_abs(v.hi)), &away);
   V largest = vset(PICK(FLT_MAX, DBL_MAX)), r = vmax(-largest, vmin(largest, vset(1) / beta));
   Pair L = pair_over(log1p_exp(z), inverse_from(r, pair(beta, vset(0))));
-  V f = add_log1p_exp(vlt(vset(0), v.hi), x, L, z.power);
+  V f = add_log1p_exp(vlt(vset(0), v.hi), x, L, z);
   return (VD){vsel(vlt(limit, v.hi), x, f), logistic_value(logistic(v.hi, &v.lo))};
 }
 
@@ -172,7 +174,7 @@ static INLINE VD FN(softplus)(V x, V beta) {
 static INLINE VD FN(log_sigmoid)(V x) {
   V limit = vset(EXP_LIMIT);
   Exp z = exp_parts(vmax(-limit, vminus_abs(x)), NULL);
-  V f = add_log1p_exp(vlt(x, vset(0)), -x, log1p_exp(z), z.power);
+  V f = add_log1p_exp(vlt(x, vset(0)), -x, log1p_exp(z), z);
   return (VD){-vsel(vlt(x, -limit), -x, f), logistic_value(logistic(-x, NULL))};
 }
 
@@ -187,7 +189,7 @@ static INLINE VD FN(mish)(V x) {
   Exp e = exp_parts(vminus_abs(inside), NULL);
   Pair m = exp_mantissa(e);
   V one = vset(1), two = vset(2), head = vsel(negative, two, one), power = vsel(negative, e.power, vset(1 / SCALE_DOWN));
-  Pair z = pair_scaled(m, unscaled(one, e.power)), z2 = pair_scaled(z, vsel(negative, one, two)), z1 = plus_exp(1, e);
+  Pair z = pair_scaled(m, power_beside_one(e)), z2 = pair_scaled(z, vsel(negative, one, two)), z1 = plus_exp(1, e);
   Pair h = pair_sum(pair(head, vset(0)), z2);
   Pair q = pair_sum(pair(head, vset(0)), pair_product(z2, pair_select(negative, h, z1)));
   Inverse inverse = inverse_of(q);
@@ -214,7 +216,7 @@ static INLINE VD FN(gelu)(V x) {
   V minus_lo = -half_square.lo;
   Exp e = exp_parts(-half_square.hi, &minus_lo);
   Pair m = exp_mantissa(e), mills = mills_ratio(a);
-  V power = vsel(negative, e.power, vset(1 / SCALE_DOWN)), right = unscaled(vset(-1), e.power);
+  V power = vsel(negative, e.power, vset(1 / SCALE_DOWN)), right = -power_beside_one(e);
 
   Pair tail = pair_product(m, mills);
   V f = pair_times(pair_select(negative, tail, pair_sum(one, pair_scaled(tail, right))), inside);

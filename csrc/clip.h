@@ -1,25 +1,48 @@
 /* Measuring and clipping gradients: one read for a norm, one read and write to scale or clamp. */
 
-/* scale |x|; with `zero`, 0 where x is not finite. */
-static INLINE W FN(magnitude)(W x, double scale, int zero) {
-  W a = vabs_f64(x);
-  if (zero) a = vsel_f64(vlt_f64(a, vset_f64(INFINITY)), a, vset_f64(0));
-  return scale == 1 ? a : a * vset_f64(scale);
+/* scale x; with `zero`, 0 where x is not finite. Called with constants, of which the compiler leaves nothing. */
+static INLINE W FN(scaled)(W x, double scale, int zero) {
+  if (zero) x = vsel_f64(vlt_f64(vabs_f64(x), vset_f64(INFINITY)), x, vset_f64(0));
+  if (scale != 1) x = x * vset_f64(scale);
+  return x;
 }
+
+static INLINE W FN(plus_power)(W sum, W x, int ord) {
+  if (ord == 2) return vfma_f64(x, x, sum);
+  return sum + vabs_f64(x);
+}
+
+/* The sum of |scale x|^ord over a block, ord 1 or 2: float64 lanes of float32 neither overflow nor underflow. */
+static INLINE double FN(block_sum)(const T *x, size_t n, int ord, double scale, int zero) {
+  enum { SIDE = 8 };
+  W s[SIDE];
+  size_t k = 0;
+  for (int q = 0; q < SIDE; q++) s[q] = vset_f64(0);
+  for (; k + SIDE * WIDTH <= n; k += SIDE * WIDTH)
+    for (int q = 0; q < SIDE; q++) s[q] = FN(plus_power)(s[q], FN(scaled)(wload(x + k + q * WIDTH), scale, zero), ord);
+  for (; k < n; k += WIDTH) s[0] = FN(plus_power)(s[0], FN(scaled)(wload_upto(x + k, n - k), scale, zero), ord);
+  for (int half = SIDE / 2; half; half /= 2)
+    for (int q = 0; q < half; q++) s[q] = s[q] + s[q + half];
+  double lanes[WIDTH], sum = 0;
+  vstore_f64(lanes, s[0]);
+  for (int q = 0; q < WIDTH; q++) sum += lanes[q];
+  return sum;
+}
+
 /* The largest |x|; NaN where any is. vmax leaves NaN out, so it is kept apart. */
 static INLINE double FN(block_max)(const T *x, size_t n, double scale, int zero) {
   enum { SIDE = 4 };
-  W m[SIDE], nan[SIDE], by = vset_f64(scale);
+  W m[SIDE], nan[SIDE];
   size_t k = 0;
   for (int q = 0; q < SIDE; q++) m[q] = nan[q] = vset_f64(0);
   for (; k + SIDE * WIDTH <= n; k += SIDE * WIDTH)
     for (int q = 0; q < SIDE; q++) {
-      W a = FN(magnitude)(wload(x + k + q * WIDTH), by, zero);
+      W a = vabs_f64(FN(scaled)(wload(x + k + q * WIDTH), scale, zero));
       m[q] = vmax_f64(a, m[q]);
       nan[q] = vsel_f64(vordered_f64(a), nan[q], a);
     }
   for (; k < n; k += WIDTH) {
-    W a = FN(magnitude)(wload_upto(x + k, n - k), by, zero);
+    W a = vabs_f64(FN(scaled)(wload_upto(x + k, n - k), scale, zero));
     m[0] = vmax_f64(a, m[0]);
     nan[0] = vsel_f64(vordered_f64(a), nan[0], a);
   }
@@ -35,8 +58,15 @@ static INLINE double FN(block_max)(const T *x, size_t n, double scale, int zero)
   return largest;
 }
 
-/* The sum of |scale x|^ord for ord 1 or 2, the largest |scale x| for ord 0. Not finite where x is not, unless `zero` leaves
- * such entries out, or where float64 overflows. Blocks are short, and their sums are added with what is rounded away. */
+/* Over a block: the sum of |scale x|^ord for ord 1 or 2, the largest |scale x| for ord 0. */
+static double FN(measure_block)(const T *x, size_t n, int ord, double scale, int zero) {
+  if (ord == 0) return FN(block_max)(x, n, scale, zero);
+  if (scale != 1 || zero) return FN(block_sum)(x, n, ord, scale, zero);
+  return ord == 2 ? FN(block_sum)(x, n, 2, 1, 0) : FN(block_sum)(x, n, 1, 1, 0);
+}
+
+/* The same over an array. Not finite where x is not, unless `zero` leaves such entries out, or where float64 overflows.
+ * Sums of blocks are short, and are added with what that rounds away. */
 static double FN(measure)(const void *array, size_t n, int ord, double scale, int zero) {
   enum { BLOCK = 512 * WIDTH };
   const T *x = array;
@@ -44,21 +74,13 @@ static double FN(measure)(const void *array, size_t n, int ord, double scale, in
   double total = 0, rest = 0;
   fastact_ran(STRING(ISA));
   for (size_t i = 0; i < n; i += BLOCK) {
-    size_t left = n - i < BLOCK ? n - i : BLOCK;
+    double part = FN(measure_block)(x + i, n - i < BLOCK ? n - i : BLOCK, ord, scale, zero);
     if (ord == 0) {
-      double m = zero ? FN(block_max)(x + i, left, scale, 1) : FN(block_max)(x + i, left, scale, 0);
-      if (isnan(m)) {
-        total = m;
-        break;
-      }
-      if (m > total) total = m;
+      total = isnan(total) || part <= total ? total : part;
       continue;
     }
-    double sum = zero       ? FN(block_sum)(x + i, left, ord, scale, 1)
-                 : ord == 2 ? FN(block_sum)(x + i, left, 2, scale, 0)
-                            : FN(block_sum)(x + i, left, 1, scale, 0);
-    double next = total + sum, big = sum > total ? sum : total, small = sum > total ? total : sum;
-    rest += small - (next - big);
+    double next = total + part;
+    rest += total < part ? total - (next - part) : part - (next - total);
     total = next;
   }
   fpflags_set(flags);

@@ -158,24 +158,44 @@ static unsigned FN(softmax_backward_panel)(const FN(Lines) *s) {
 
 /* --- one long line --- */
 
-/* Elements [i, i + count) of operand k, whole vectors: in place, or copied to the stage and filled up with `padding`. */
-static T *FN(fetch)(const FN(Lines) *s, int k, size_t i, size_t count, T *stage, T padding) {
+/* `count` elements of operand k from i on, whole vectors: where they are, or gathered on the stage. */
+static T *FN(fetch)(const FN(Lines) *s, int k, size_t i, size_t count, T *stage) {
   char *from = s->at[k] + (ptrdiff_t)i * s->step[k];
-  if (s->step[k] == sizeof(T) && count % LANES == 0) return (T *)from;
+  if (s->step[k] == sizeof(T)) return (T *)from;
   for (size_t q = 0; q < count; q++) memcpy(stage + q, from + (ptrdiff_t)q * s->step[k], sizeof(T));
-  for (size_t q = count; q % LANES; q++) stage[q] = padding;
   return stage;
 }
 
-static void FN(put_back)(const FN(Lines) *s, int k, size_t i, size_t count, const T *values) {
-  char *to = s->at[k] + (ptrdiff_t)i * s->step[k];
-  if (to == (const char *)values) return;
-  for (size_t q = 0; q < count; q++) memcpy(to + (ptrdiff_t)q * s->step[k], values + q, sizeof(T));
+/* Where to write them, and sending them on from the stage. */
+static INLINE T *FN(target)(const FN(Lines) *s, int k, size_t i, T *stage) {
+  return s->step[k] == sizeof(T) ? (T *)s->at[k] + i : stage;
 }
 
-static size_t FN(chunk)(const FN(Lines) *s, size_t i) {
-  size_t left = s->n - i;
-  return left >= FN(CHUNK) ? FN(CHUNK) : left >= LANES ? left / LANES * LANES : left;
+static void FN(put_back)(const FN(Lines) *s, int k, size_t i, size_t count, const T *stage) {
+  char *to = s->at[k] + (ptrdiff_t)i * s->step[k];
+  if (s->step[k] == sizeof(T)) return;
+  for (size_t q = 0; q < count; q++) memcpy(to + (ptrdiff_t)q * s->step[k], stage + q, sizeof(T));
+}
+
+/* The elements after the last whole vector, filled up with `padding`. */
+static INLINE V FN(fetch_tail)(const FN(Lines) *s, int k, T padding) {
+  T lanes[LANES];
+  size_t first = s->n / LANES * LANES;
+  vstore(lanes, vset(padding));
+  for (size_t i = first; i < s->n; i++) memcpy(lanes + i - first, s->at[k] + (ptrdiff_t)i * s->step[k], sizeof(T));
+  return vload(lanes);
+}
+
+static INLINE void FN(put_tail)(const FN(Lines) *s, int k, V a) {
+  T lanes[LANES];
+  size_t first = s->n / LANES * LANES;
+  vstore(lanes, a);
+  for (size_t i = first; i < s->n; i++) memcpy(s->at[k] + (ptrdiff_t)i * s->step[k], lanes + i - first, sizeof(T));
+}
+
+static INLINE size_t FN(chunk)(const FN(Lines) *s, size_t i) {
+  size_t left = s->n / LANES * LANES - i;
+  return left < FN(CHUNK) ? left : FN(CHUNK);
 }
 
 static V FN(across_max)(V a) {
@@ -188,35 +208,35 @@ static V FN(across_max)(V a) {
 
 static Pair FN(across_sum)(Pair a) {
   T hi[LANES], lo[LANES];
+  WPair s = {vset_f64(0), vset_f64(0)};
   vstore(hi, a.hi);
   vstore(lo, a.lo);
-  for (int half = LANES / 2; half; half /= 2)
-    for (int q = 0; q < half; q++) {
-      T sum = hi[q] + hi[q + half], b = sum - hi[q]; /* Knuth's two-sum */
-      lo[q] += lo[q + half] + ((hi[q] - (sum - b)) + (hi[q + half] - b));
-      hi[q] = sum;
-    }
-  return pair(vset(hi[0]), vset(lo[0]));
+  for (int q = 0; q < LANES; q += WIDTH) s = wplus(wplus(s, wload(hi + q)), wload(lo + q));
+  double lanes[2][WIDTH];
+  s = wtotal(s);
+  vstore_f64(lanes[0], s.hi);
+  vstore_f64(lanes[1], s.lo);
+  T sum = (T)(lanes[0][0] + lanes[1][0]);
+  return pair(vset(sum), vset((T)((lanes[0][0] - sum) + lanes[1][0])));
 }
 
 static unsigned FN(softmax_line)(const FN(Lines) *s) {
   T stage[FN(CHUNK)] ALIGNED, stage_y[FN(CHUNK)] ALIGNED;
-  V m = vset(-INFINITY), peak[4] = {m, m, m, m};
-  for (size_t i = 0, count; i < s->n; i += count) {
-    count = FN(chunk)(s, i);
-    const T *x = FN(fetch)(s, 0, i, count, stage, -INFINITY);
+  size_t whole = s->n / LANES * LANES;
+  V tail = FN(fetch_tail)(s, 0, -INFINITY), low = vset(-INFINITY), peak[4] = {low, low, low, vmax(tail, low)};
+  for (size_t i = 0, count; i < whole; i += count) {
+    const T *x = FN(fetch)(s, 0, i, count = FN(chunk)(s, i), stage);
     size_t q = 0;
     for (; q + 4 * LANES <= count; q += 4 * LANES)
       for (int k = 0; k < 4; k++) peak[k] = vmax(vload(x + q + k * LANES), peak[k]);
     for (; q < count; q += LANES) peak[0] = vmax(vload(x + q), peak[0]);
   }
   V offset = FN(offset)(FN(across_max)(vmax(vmax(peak[0], peak[1]), vmax(peak[2], peak[3]))));
-  Pair sum = pair(vset(0), vset(0));
-  for (size_t i = 0, count; i < s->n; i += count) {
-    count = FN(chunk)(s, i);
-    const T *x = FN(fetch)(s, 0, i, count, stage, -INFINITY);
-    int direct = s->step[1] == sizeof(T) && count % LANES == 0;
-    T *y = direct ? (T *)s->at[1] + i : stage_y;
+
+  Pair last = FN(shifted_exp)(tail, offset), sum = last;
+  for (size_t i = 0, count; i < whole; i += count) {
+    const T *x = FN(fetch)(s, 0, i, count = FN(chunk)(s, i), stage);
+    T *y = FN(target)(s, 1, i, stage_y);
     for (size_t q = 0; q < count; q += LANES) {
       Pair e = FN(shifted_exp)(vload(x + q), offset);
       sum = FN(plus)(sum, e);
@@ -224,34 +244,35 @@ static unsigned FN(softmax_line)(const FN(Lines) *s) {
     }
     FN(put_back)(s, 1, i, count, y);
   }
+
   Pair r = FN(weight)(FN(across_sum)(sum), s->masked_zero);
-  for (size_t i = 0, count; i < s->n; i += count) {
-    count = FN(chunk)(s, i);
-    T *y = FN(fetch)(s, 1, i, count, stage_y, 0);
+  for (size_t i = 0, count; i < whole; i += count) {
+    T *y = FN(fetch)(s, 1, i, count = FN(chunk)(s, i), stage_y);
     for (size_t q = 0; q < count; q += LANES) vstore(y + q, pair_times(r, vload(y + q)));
     FN(put_back)(s, 1, i, count, y);
   }
+  FN(put_tail)(s, 1, pair_times(r, last.hi));
   vstore(stage, r.hi);
   return isfinite(stage[0]) ? 0 : FN(line_flags)(s, 1, 0);
 }
 
 static unsigned FN(softmax_backward_line)(const FN(Lines) *s) {
   T stage_g[FN(CHUNK)] ALIGNED, stage_y[FN(CHUNK)] ALIGNED, stage[FN(CHUNK)] ALIGNED;
-  Pair dot = pair(vset(0), vset(0));
-  for (size_t i = 0, count; i < s->n; i += count) {
-    count = FN(chunk)(s, i);
-    const T *g = FN(fetch)(s, 0, i, count, stage_g, 0), *y = FN(fetch)(s, 1, i, count, stage_y, 0);
+  size_t whole = s->n / LANES * LANES;
+  V g_tail = FN(fetch_tail)(s, 0, 0), y_tail = FN(fetch_tail)(s, 1, 0);
+  Pair dot = exact_product(g_tail, y_tail);
+  for (size_t i = 0, count; i < whole; i += count) {
+    const T *g = FN(fetch)(s, 0, i, count = FN(chunk)(s, i), stage_g), *y = FN(fetch)(s, 1, i, count, stage_y);
     for (size_t q = 0; q < count; q += LANES) dot = FN(plus)(dot, exact_product(vload(g + q), vload(y + q)));
   }
   dot = FN(across_sum)(dot);
-  for (size_t i = 0, count; i < s->n; i += count) {
-    count = FN(chunk)(s, i);
-    const T *g = FN(fetch)(s, 0, i, count, stage_g, 0), *y = FN(fetch)(s, 1, i, count, stage_y, 0);
-    int direct = s->step[2] == sizeof(T) && count % LANES == 0;
-    T *dx = direct ? (T *)s->at[2] + i : stage;
+  for (size_t i = 0, count; i < whole; i += count) {
+    const T *g = FN(fetch)(s, 0, i, count = FN(chunk)(s, i), stage_g), *y = FN(fetch)(s, 1, i, count, stage_y);
+    T *dx = FN(target)(s, 2, i, stage);
     for (size_t q = 0; q < count; q += LANES) vstore(dx + q, FN(pull_back)(vload(g + q), vload(y + q), dot));
     FN(put_back)(s, 2, i, count, dx);
   }
+  FN(put_tail)(s, 2, FN(pull_back)(g_tail, y_tail, dot));
   vstore(stage, dot.lo);
   return isfinite(stage[0]) ? 0 : FN(line_flags)(s, 2, 0);
 }

@@ -6,6 +6,7 @@
 #define exp_parts FN(exp_parts)
 #define one_plus_exp FN(one_plus_exp)
 #define exp_mantissa FN(exp_mantissa)
+#define power_beside_one FN(power_beside_one)
 #define plus_exp FN(plus_exp)
 #define one_minus_exp FN(one_minus_exp)
 #define unscaled FN(unscaled)
@@ -123,9 +124,16 @@ static INLINE Pair exp_mantissa(Exp e) {
   return pair(m.hi, m.lo + e.lo);
 }
 
+/* Nothing beside 1; what is smaller would only cost the time of subnormal operands, also squared and split. */
+#undef NEGLIGIBLE
+#define NEGLIGIBLE PICK(0x1p-50f, 0x1p-60)
+
+/* power * SCALE_DOWN where exp stands beside 1 */
+static INLINE V power_beside_one(Exp e) { return vmax(vset(NEGLIGIBLE / SCALE_DOWN), e.power) * vset(SCALE_DOWN); }
+
 /* c + exp for c = 1 or 2 */
 static INLINE Pair plus_exp(T c, Exp e) {
-  V power = unscaled(vset(1), e.power), hi = vfma(power, e.s, vset(c) + power);
+  V power = power_beside_one(e), hi = vfma(power, e.s, vset(c) + power);
   return pair(hi, vfma(power, e.s, power - (hi - vset(c))));
 }
 
@@ -140,7 +148,7 @@ static INLINE Pair one_plus_exp(V x, const V *lo) {
 /* 1 - exp from d = 1 + exp: 2 - d is exact, and what d left over holds the digits of a tiny argument */
 static INLINE Pair one_minus_exp(Exp e, Pair d) {
   Pair y = fast_sum(vset(2) - d.hi, -d.lo);
-  return pair(y.hi, vresidual(unscaled(vset(1), e.power), e.lo, y.lo));
+  return pair(y.hi, vresidual(power_beside_one(e), e.lo, y.lo));
 }
 
 /* (atanh(sqrt(w)) / sqrt(w) - 1) / w for w in [0, 1/9] */

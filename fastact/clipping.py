@@ -418,8 +418,12 @@ def clip_by_value(grads: Any, min: ArrayLike, max: ArrayLike, *, out: Any = None
     arrays = _arrays(grads)
     for path, a in arrays:
         for name, bound in (("min", lower), ("max", upper)):
-            if np.broadcast_shapes(a.shape, bound.shape) != a.shape:
-                raise ValueError(f"{name} of shape {bound.shape} does not broadcast to {path}, {a.shape}")
+            try:
+                np.broadcast_to(bound, a.shape)
+            except ValueError:
+                raise ValueError(
+                    f"{name} of shape {bound.shape} does not broadcast to {path} of shape {a.shape}"
+                ) from None
     targets = _targets(arrays, out)
     for (_, a), target in zip(arrays, targets, strict=True):
         _axis.clamp(a, lower.astype(target.dtype), upper.astype(target.dtype), out=target)

@@ -263,7 +263,7 @@ def test_clip_by_norm_along_axes(axis, scale, ord, dtype):
     x = (np.random.default_rng(0).normal(0, 1, (4, 5, 6)) * scale).astype(dtype)
     axes = tuple(np.atleast_1d(axis))
     wide = np.abs(x.astype(np.longdouble))
-    norm = wide.max(axes, keepdims=True) if ord == np.inf else (wide**ord).sum(axes, keepdims=True) ** (1 / ord)
+    norm = wide.max(axes, keepdims=True) if ord == np.inf else (wide**ord).sum(axes, keepdims=True) ** (np.longdouble(1) / ord)
     max_norm = float(np.median(norm))
     got = fastact.clip_by_norm([x], max_norm, axis=axis, ord=ord)[0]
     np.testing.assert_allclose(got, x * np.minimum(1, max_norm / norm), rtol=3 * np.finfo(dtype).eps)
