@@ -41,8 +41,6 @@ format: $(INSTALLED) ## rewrite Python and C in the project's format
 
 generate: $(INSTALLED) ## rewrite the stubs and the table of the README
 	$(BIN)/python tools/generate.py
-	$(BIN)/ruff check --fix --quiet fastact/__init__.pyi
-	$(BIN)/ruff format --quiet fastact/__init__.pyi
 
 clean: ## remove everything that was built
 	rm -rf $(VENV) build dist out *.egg-info fastact/*.so fastact/*.c

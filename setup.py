@@ -19,10 +19,13 @@ if os.name == "nt":
 else:
     # Explicit FMA only: contraction by the compiler would change bits between compilers.
     flags = ["-O3", "-g0", "-std=gnu11", "-ffp-contract=off", "-fvisibility=hidden"]
-    # For CI: warnings are errors in the kernels; Cython's own output is held to -Wall only.
+    # More flags, such as CI's -Wall -Wextra -Werror.
     flags += os.environ.get("FASTACT_CFLAGS", "").split()
 
-macros = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION")]
+macros = [
+    ("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"),
+    ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION"),
+]
 
 setup(
     ext_modules=cythonize(

@@ -52,59 +52,71 @@ typedef struct {
   size_t rows, channels, run, width;
 } FN(Shape);
 
-static void FN(clear)(FN(Panel) *p, size_t width) {
-  for (size_t j = 0; j < width; j += WIDTH) FN(put)(p, j, (WPair){vset_f64(0), vset_f64(0)});
-}
-
 /* The sum of x; the first element of the block is at x. */
 static INLINE void FN(sum)(const T *x, FN(Shape) s, FN(Panel) *sum) {
   WPair zero = {vset_f64(0), vset_f64(0)}, a[4] = {zero, zero, zero, zero};
-  FN(clear)(sum, s.width);
-  for (size_t i = 0; i < s.rows; i++, x += s.channels * s.run) {
-    if (s.run == 1) {
-      for (size_t j = 0; j < s.width; j += WIDTH) FN(put)(sum, j, wplus(FN(get)(sum, j), wload_upto(x + j, s.width - j)));
-      continue;
-    }
-    size_t k = 0;
-    for (; k + 4 * WIDTH <= s.run; k += 4 * WIDTH)
-      for (int q = 0; q < 4; q++) a[q] = wplus(a[q], wload(x + k + q * WIDTH));
-    for (; k < s.run; k += WIDTH) a[0] = wplus(a[0], wload_upto(x + k, s.run - k));
-  }
-  if (s.run > 1) FN(put)(sum, 0, wtotal(wplus_pair(wplus_pair(a[0], a[1]), wplus_pair(a[2], a[3]))));
-}
-
-/* grad, or x - mean where there is none */
-static INLINE WPair FN(factor)(const T *grad, size_t left, WPair d) {
-  return grad ? (WPair){wload_upto(grad, left), vset_f64(0)} : d;
-}
-
-/* The sum of grad (x - mean), or of (x - mean)^2 where grad is NULL. */
-static INLINE void FN(sum_products)(const T *x, const T *grad, FN(Shape) s, const FN(Panel) *mean, FN(Panel) *sum) {
-  WPair zero = {vset_f64(0), vset_f64(0)}, a[4] = {zero, zero, zero, zero}, m = FN(get)(mean, 0);
   size_t stride = s.channels * s.run;
-  FN(clear)(sum, s.width);
-  for (size_t i = 0; i < s.rows; i++, x += stride, grad = grad ? grad + stride : NULL) {
-    if (s.run == 1) {
-      for (size_t j = 0; j < s.width; j += WIDTH) {
-        WPair d = FN(deviation)(wload_upto(x + j, s.width - j), FN(get)(mean, j));
-        WPair g = FN(factor)(grad ? grad + j : NULL, s.width - j, d);
-        FN(put)(sum, j, wplus_product(FN(get)(sum, j), g, d));
-      }
-      continue;
+  if (s.run > 1) {
+    for (size_t i = 0; i < s.rows; i++, x += stride) {
+      size_t k = 0;
+      for (; k + 4 * WIDTH <= s.run; k += 4 * WIDTH)
+        for (int q = 0; q < 4; q++) a[q] = wplus(a[q], wload(x + k + q * WIDTH));
+      for (; k < s.run; k += WIDTH) a[0] = wplus(a[0], wload_upto(x + k, s.run - k));
     }
-    size_t k = 0;
-    for (; k + 4 * WIDTH <= s.run; k += 4 * WIDTH)
-      for (int q = 0; q < 4; q++) {
-        WPair d = FN(deviation)(wload(x + k + q * WIDTH), m);
-        a[q] = wplus_product(a[q], FN(factor)(grad ? grad + k + q * WIDTH : NULL, WIDTH, d), d);
-      }
-    for (; k < s.run; k += WIDTH) {
-      WPair d = FN(deviation)(wload_upto(x + k, s.run - k), m);
-      d = (WPair){wkeep(d.hi, s.run - k), wkeep(d.lo, s.run - k)};
-      a[0] = wplus_product(a[0], FN(factor)(grad ? grad + k : NULL, s.run - k, d), d);
-    }
+    FN(put)(sum, 0, wtotal(wplus_pair(wplus_pair(a[0], a[1]), wplus_pair(a[2], a[3]))));
+    return;
   }
-  if (s.run > 1) FN(put)(sum, 0, wtotal(wplus_pair(wplus_pair(a[0], a[1]), wplus_pair(a[2], a[3]))));
+  for (size_t j = 0; j < s.width; j += 4 * WIDTH) {
+    for (int q = 0; q < 4; q++) a[q] = zero;
+    for (size_t i = 0; i < s.rows; i++)
+      for (size_t q = 0; q < 4 && j + q * WIDTH < s.width; q++) {
+        size_t c = j + q * WIDTH;
+        a[q] = wplus(a[q], wload_upto(x + i * stride + c, s.width - c));
+      }
+    for (int q = 0; q < 4; q++) FN(put)(sum, j + q * WIDTH, a[q]);
+  }
+}
+
+/* s + grad (x - mean), or s + (x - mean)^2 where grad is NULL, over a vector; beyond `left` lanes x is taken for the mean.
+ */
+static INLINE WPair FN(plus_term)(WPair s, const T *x, const T *grad, size_t left, WPair mean) {
+  WPair d = FN(deviation)(wload_upto(x, left), mean), g = d;
+  d = (WPair){wkeep(d.hi, left), wkeep(d.lo, left)};
+  if (grad) g = (WPair){wload_upto(grad, left), vset_f64(0)};
+  return wplus_product(s, g, d);
+}
+
+/* The sum of those. */
+static INLINE void FN(sum_products)(const T *x, const T *grad, FN(Shape) s, const FN(Panel) *mean, FN(Panel) *sum) {
+  WPair zero = {vset_f64(0), vset_f64(0)}, a[4] = {zero, zero, zero, zero}, m[4];
+  size_t stride = s.channels * s.run;
+  if (s.run > 1) {
+    m[0] = FN(get)(mean, 0);
+    for (size_t i = 0; i < s.rows; i++) {
+      const T *p = x + i * stride, *g = grad ? grad + i * stride : NULL;
+      size_t k = 0;
+      for (; k + 4 * WIDTH <= s.run; k += 4 * WIDTH)
+        for (size_t q = 0; q < 4; q++) {
+          size_t e = k + q * WIDTH;
+          a[q] = FN(plus_term)(a[q], p + e, g ? g + e : NULL, WIDTH, m[0]);
+        }
+      for (; k < s.run; k += WIDTH) a[0] = FN(plus_term)(a[0], p + k, g ? g + k : NULL, s.run - k, m[0]);
+    }
+    FN(put)(sum, 0, wtotal(wplus_pair(wplus_pair(a[0], a[1]), wplus_pair(a[2], a[3]))));
+    return;
+  }
+  for (size_t j = 0; j < s.width; j += 4 * WIDTH) {
+    for (size_t q = 0; q < 4; q++) {
+      a[q] = zero;
+      m[q] = j + q * WIDTH < s.width ? FN(get)(mean, j + q * WIDTH) : zero;
+    }
+    for (size_t i = 0; i < s.rows; i++)
+      for (size_t q = 0; q < 4 && j + q * WIDTH < s.width; q++) {
+        size_t c = j + q * WIDTH, e = i * stride + c;
+        a[q] = FN(plus_term)(a[q], x + e, grad ? grad + e : NULL, s.width - c, m[q]);
+      }
+    for (int q = 0; q < 4; q++) FN(put)(sum, j + q * WIDTH, a[q]);
+  }
 }
 
 static INLINE void FN(apply)(const T *x, T *y, FN(Shape) s, const FN(Panel) *mean, const FN(Panel) *scale,

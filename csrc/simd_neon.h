@@ -1,4 +1,15 @@
 /* Vector operations, aarch64 NEON. */
+
+/* arm_neon.h has functions of these names, for shorter vectors. */
+#define vfma_f32 simd_fma_f32
+#define vfma_f64 simd_fma_f64
+#define vmin_f32 simd_min_f32
+#define vmin_f64 simd_min_f64
+#define vmax_f32 simd_max_f32
+#define vmax_f64 simd_max_f64
+#define vabs_f32 simd_abs_f32
+#define vabs_f64 simd_abs_f64
+
 #if REAL == 32
 enum { LANES = 4 };
 typedef float32x4_t V;

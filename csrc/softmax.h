@@ -41,14 +41,15 @@ static INLINE Pair FN(plus)(Pair s, Pair a) {
   return pair(t.hi, s.lo + (t.lo + a.lo));
 }
 
-/* exp(x - offset), for x <= offset; NaN where the difference is. */
+/* exp(x - offset), for x <= offset; NaN where the difference is. Below half of the smallest subnormal it is 0 without being
+ * computed: underflow is slow, and -inf, as in a mask, is common. */
 static INLINE Pair FN(shifted_exp)(V x, V offset) {
-  V floor = vset(-EXP_LIMIT);
-  Pair d = exact_sum(x, -offset);
-  V lo = vsel(vlt(d.hi, floor), vset(0), d.lo); /* of a difference that overflows, lo is NaN */
-  Exp e = exp_parts(vmax(floor, d.hi), &lo);
+  Pair d = exact_sum(x, -offset), zero = pair(vset(0), vset(0));
+  M vanishes = vlt(d.hi, vset(PICK(-104.0f, -746.0)));
+  d = pair_select(vanishes, zero, d); /* of a difference that overflows, d.lo is NaN */
+  Exp e = exp_parts(d.hi, &d.lo);
   Pair m = exp_mantissa(e);
-  return pair(unscaled(m.hi, e.power), unscaled(m.lo, e.power));
+  return pair_select(vanishes, zero, pair(unscaled(m.hi, e.power), unscaled(m.lo, e.power)));
 }
 
 /* What to subtract: the largest element, or 0 where all are -inf or NaN. */
@@ -117,7 +118,8 @@ static unsigned FN(softmax_panel)(const FN(Lines) *s) {
   for (size_t i = 0; i < s->n; i++) {
     T *y = (T *)(s->at[1] + (ptrdiff_t)i * s->step[1]);
     for (size_t j = 0; j < s->width; j += LANES)
-      FN(store_upto)(y + j, pair_times(pair(vload(hi + j), vload(lo + j)), FN(load_upto)(y + j, s->width - j, 0)), s->width - j);
+      FN(store_upto)(y + j, pair_times(pair(vload(hi + j), vload(lo + j)), FN(load_upto)(y + j, s->width - j, 0)),
+                     s->width - j);
   }
   for (size_t j = 0; j < s->width; j++)
     if (!isfinite(hi[j])) deserved |= FN(line_flags)(s, 1, j);
@@ -283,7 +285,7 @@ typedef unsigned (*FN(LineKernel))(const FN(Lines) *);
 
 /* Short lines laid side by side on a stage, a vector of them. */
 static unsigned FN(short_lines)(FN(LineKernel) panel, const FN(Lines) *s, const ptrdiff_t *outer, int operands) {
-  T stage[FN(OPERANDS)][FN(SHORT) * LANES] ALIGNED;
+  T stage[FN(OPERANDS)][FN(SHORT) *LANES] ALIGNED;
   FN(Lines) t = {.n = s->n, .width = s->width, .masked_zero = s->masked_zero};
   for (int k = 0; k < operands; k++) {
     t.at[k] = (char *)stage[k];
@@ -329,7 +331,8 @@ static void FN(along)(FN(LineKernel) panel, FN(LineKernel) line, int operands, c
   fpflags_set(before | deserved);
 }
 
-static void FN(softmax)(char *const *operand, const ptrdiff_t *outer, const ptrdiff_t *step, size_t lines, size_t n, int masked_zero) {
+static void FN(softmax)(char *const *operand, const ptrdiff_t *outer, const ptrdiff_t *step, size_t lines, size_t n,
+                        int masked_zero) {
   FN(along)(FN(softmax_panel), FN(softmax_line), 2, operand, outer, step, lines, n, masked_zero);
 }
 

@@ -124,9 +124,9 @@ static INLINE Pair exp_mantissa(Exp e) {
   return pair(m.hi, m.lo + e.lo);
 }
 
-/* Nothing beside 1; what is smaller would only cost the time of subnormal operands, also squared and split. */
+/* Nothing beside 1, even times 1e3; what is smaller would only cost the time of subnormal operands, also squared and split. */
 #undef NEGLIGIBLE
-#define NEGLIGIBLE PICK(0x1p-50f, 0x1p-60)
+#define NEGLIGIBLE PICK(0x1p-50f, 0x1p-200)
 
 /* power * SCALE_DOWN where exp stands beside 1 */
 static INLINE V power_beside_one(Exp e) { return vmax(vset(NEGLIGIBLE / SCALE_DOWN), e.power) * vset(SCALE_DOWN); }

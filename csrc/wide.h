@@ -18,7 +18,9 @@ static INLINE W wload_f32(const float *p) { return *p; }
 static INLINE void wstore_f32(float *p, W a) { *p = (float)a; }
 static INLINE W wsqrt(W a) { return sqrt(a); }
 #elif ISA_NUMBER == ISA_IS_sse2
-static INLINE W wload_f32(const float *p) { return _mm_cvtps_pd(_mm_castpd_ps(_mm_load_sd((const double *)(const void *)p))); }
+static INLINE W wload_f32(const float *p) {
+  return _mm_cvtps_pd(_mm_castpd_ps(_mm_load_sd((const double *)(const void *)p)));
+}
 static INLINE void wstore_f32(float *p, W a) { _mm_store_sd((double *)(void *)p, _mm_castps_pd(_mm_cvtpd_ps(a))); }
 static INLINE W wsqrt(W a) { return _mm_sqrt_pd(a); }
 #elif ISA_NUMBER == ISA_IS_avx2

@@ -2,8 +2,9 @@
 
 /* The first `left` elements, or all of a vector of them; zeros in the other lanes. */
 static INLINE W wload_upto(const T *p, size_t left) {
-  T lanes[WIDTH] = {0};
+  T lanes[WIDTH];
   if (left >= WIDTH) return wload(p);
+  memset(lanes, 0, sizeof lanes);
   memcpy(lanes, p, left * sizeof(T));
   return wload(lanes);
 }

@@ -1,4 +1,4 @@
-"""Activations with parameters: a thin callable over a real ufunc, whose parameters are broadcast inputs."""
+"""Activations with parameters: a callable over a real ufunc that has them as broadcast inputs."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ class Parameter(NamedTuple):
 class ParametricUfunc:
     """A ufunc whose last inputs are optional parameters.
 
-    Calling it fills the parameters in and calls `ufunc`, so that ``out=``, ``where=``, ``casting=``, ``order=``,
-    ``dtype=``, ``subok=``, broadcasting and ``__array_ufunc__`` are NumPy's own.
+    Calling it fills the parameters in and calls `ufunc`, so that ``out=``, ``where=``,
+    ``casting=``, ``order=``, ``dtype=``, ``subok=``, broadcasting and ``__array_ufunc__`` are
+    NumPy's own.
 
     Attributes
     ----------
@@ -34,7 +35,11 @@ class ParametricUfunc:
     """
 
     def __init__(
-        self, ufunc: np.ufunc, arguments: tuple[str, ...], parameters: tuple[Parameter, ...], doc: str
+        self,
+        ufunc: np.ufunc,
+        arguments: tuple[str, ...],
+        parameters: tuple[Parameter, ...],
+        doc: str,
     ) -> None:
         self.ufunc = ufunc
         self.parameters = parameters
@@ -61,7 +66,9 @@ class ParametricUfunc:
                 f"{self.__name__}() takes at least {self._leading} arrays, got {len(args)}: "
                 f"{self.__name__}{self.__signature__}"
             )
-        filled = [kwargs.pop(p.name, p.default) for p in self.parameters[len(args) - self._leading :]]
+        filled = [
+            kwargs.pop(p.name, p.default) for p in self.parameters[len(args) - self._leading :]
+        ]
         return self.ufunc(*args, *filled, **kwargs)
 
     def __repr__(self) -> str:

@@ -13,7 +13,7 @@ _SOFTMAX = {"nan": _axis.softmax, "zero": _axis.softmax_masked_zero}
 
 
 def _check_axis(x: Any, axis: int) -> None:
-    """`axis` is one axis of x and not empty; x may be anything that answers to ``__array_ufunc__``."""
+    """`axis` is one axis of x and not empty; x may be anything with ``__array_ufunc__``."""
     if axis is None:
         raise TypeError("axis must be an integer, not None: softmax is along one axis")
     shape = x.shape if hasattr(x, "shape") else np.shape(x)

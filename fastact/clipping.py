@@ -1,8 +1,8 @@
 """Norms of gradients, and clipping by them.
 
-``grads`` is an array, a list or tuple, or a dict, nested as you like: a tree whose leaves are float32
-or float64 arrays. Results have the same structure. They are new arrays, unless ``out=grads`` (or another
-tree of the same structure) says where to write.
+``grads`` is an array, a list or tuple, or a dict, nested as you like: a tree whose leaves are
+float32 or float64 arrays. Results have the same structure. They are new arrays, unless
+``out=grads`` (or another tree of the same structure) says where to write.
 """
 
 from __future__ import annotations
@@ -124,7 +124,9 @@ def _power_sum(flat: list[Array], ord: float, scale: float, zero_nonfinite: bool
     return total
 
 
-def _scaled_norm(arrays: list[Array], ord: float, zero_nonfinite: bool = False) -> tuple[float, float]:
+def _scaled_norm(
+    arrays: list[Array], ord: float, zero_nonfinite: bool = False
+) -> tuple[float, float]:
     """(r, scale) with r / scale the norm: r is a normal number even where the norm overflows."""
     flat = [_flat(a) for a in arrays]
     if ord in (1, 2):
@@ -134,7 +136,9 @@ def _scaled_norm(arrays: list[Array], ord: float, zero_nonfinite: bool = False) 
     peak = _peak(flat, zero_nonfinite)
     if peak == 0 or ord == math.inf or not math.isfinite(peak):
         return peak, 1.0
-    scale = math.ldexp(1.0, -max(math.frexp(peak)[1], -1000))  # a power of two, so that scaling is exact
+    scale = math.ldexp(
+        1.0, -max(math.frexp(peak)[1], -1000)
+    )  # a power of two, so that scaling is exact
     return _power_sum(flat, ord, scale, zero_nonfinite) ** (1 / ord), scale
 
 
@@ -250,7 +254,7 @@ def clip_by_global_norm(
         take them for 0; or let arithmetic have its way, by which a NaN norm makes everything NaN,
         and an infinite one makes finite entries 0 and infinite ones NaN.
     out : tree of arrays, optional
-        Where to write: ``out=grads`` clips in place, and writes nothing if nothing is to be clipped.
+        Where to write: ``out=grads`` clips in place, and writes nothing where nothing clips.
         Arrays of it must not overlap.
 
     Returns
@@ -362,7 +366,9 @@ def clip_by_norm(
     return _result(grads, targets, out)
 
 
-def _clip_slices(a: Array, target: Array, axis: tuple[int, ...], max_norm: float, ord: float) -> None:
+def _clip_slices(
+    a: Array, target: Array, axis: tuple[int, ...], max_norm: float, ord: float
+) -> None:
     wide = a.astype(np.float64)
     with np.errstate(all="ignore"):
         magnitude = np.abs(wide)
@@ -399,8 +405,8 @@ def clip_by_value(grads: Any, min: ArrayLike, max: ArrayLike, *, out: Any = None
     TypeError
         If an array is of another dtype; the message says which one.
     ValueError
-        If min > max, a bound is NaN or does not broadcast, or `out` is of another structure. Nothing
-        has been written then.
+        If min > max, a bound is NaN or does not broadcast, or `out` is of another structure.
+        Nothing has been written then.
 
     Notes
     -----
@@ -414,7 +420,9 @@ def clip_by_value(grads: Any, min: ArrayLike, max: ArrayLike, *, out: Any = None
     """
     lower, upper = np.asarray(min), np.asarray(max)
     if not np.all(lower <= upper):
-        raise ValueError(f"min must not exceed max, and neither may be NaN: got {min} and {max}")
+        raise ValueError(
+            f"min must not exceed max, and neither may be NaN: got {lower} and {upper}"
+        )
     arrays = _arrays(grads)
     for path, a in arrays:
         for name, bound in (("min", lower), ("max", upper)):

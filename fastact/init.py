@@ -78,7 +78,7 @@ def he_normal(
     rng: Rng = None,
     dtype: DTypeLike = np.float32,
 ) -> NDArray[Any]:
-    """Normal weights with standard deviation gain / sqrt(fan): signals keep their variance through ReLU.
+    """Normal weights of standard deviation gain / sqrt(fan): ReLU layers keep the variance.
 
     Parameters
     ----------
@@ -197,8 +197,8 @@ def xavier_normal(
     -----
     w ~ N(0, 2 gain^2 / (n_in + n_out)).
 
-    Source: Glorot and Bengio 2010, "Understanding the difficulty of training deep feedforward neural
-    networks", equation 12.
+    Source: Glorot and Bengio 2010, "Understanding the difficulty of training deep feedforward
+    neural networks", equation 12.
 
     Examples
     --------
@@ -213,7 +213,7 @@ def xavier_normal(
 def xavier_uniform(
     shape: Sequence[int], *, gain: float = 1.0, rng: Rng = None, dtype: DTypeLike = np.float32
 ) -> NDArray[Any]:
-    """Uniform weights with the variance of `xavier_normal`: the "normalized initialization" of Glorot.
+    """Uniform weights with the variance of `xavier_normal`: Glorot's "normalized initialization".
 
     Parameters
     ----------
@@ -239,8 +239,8 @@ def xavier_uniform(
     -----
     w ~ U(-bound, bound), bound = gain sqrt(6 / (n_in + n_out)).
 
-    Source: Glorot and Bengio 2010, "Understanding the difficulty of training deep feedforward neural
-    networks", equation 16.
+    Source: Glorot and Bengio 2010, "Understanding the difficulty of training deep feedforward
+    neural networks", equation 16.
 
     Examples
     --------

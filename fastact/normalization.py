@@ -20,7 +20,9 @@ Axis = int | Sequence[int]
 def _real(name: str, a: ArrayLike) -> NDArray[Any]:
     """An array of float32 or float64: what NumPy makes of integers under a float function."""
     a = np.asarray(a)
-    dtype = np.result_type(a.dtype, np.float32) if a.dtype.kind in "biu" else a.dtype.newbyteorder("=")
+    dtype = (
+        np.result_type(a.dtype, np.float32) if a.dtype.kind in "biu" else a.dtype.newbyteorder("=")
+    )
     if dtype not in (np.float32, np.float64):
         raise TypeError(f"{name} must be of float32 or float64, not {a.dtype}")
     return np.require(a, dtype, "A")
@@ -29,8 +31,8 @@ def _real(name: str, a: ArrayLike) -> NDArray[Any]:
 class _Layout:
     """How the kernels see x: its memory as (rows, channels, run), statistics over rows and run.
 
-    Axes are put in the order of memory; where the kept ones then do not lie together, or x has gaps,
-    it is copied to one of reduced axes first.
+    Axes are put in the order of memory; where the kept ones then do not lie together, x is copied
+    to an order in which the reduced axes come first.
     """
 
     def __init__(self, x: NDArray[Any], axis: Axis) -> None:
@@ -50,7 +52,9 @@ class _Layout:
             places = list(range(len(reduced), x.ndim))
         shape = [x.shape[a] for a in self.order]
         first, last = (places[0], places[-1] + 1) if places else (0, 0)
-        self.shape = tuple(math.prod(part) for part in (shape[:first], shape[first:last], shape[last:]))
+        self.shape = tuple(
+            math.prod(part) for part in (shape[:first], shape[first:last], shape[last:])
+        )
 
     def read(self, x: NDArray[Any]) -> NDArray[Any]:
         """x with its axes in the order of memory, contiguous: a view where it already is."""
@@ -64,32 +68,41 @@ class _Layout:
         """The user's view of what `new` gave."""
         return y.transpose(np.argsort(self.order))
 
-    def per_channel(self, name: str, a: ArrayLike | None, dtype: np.dtype[Any]) -> NDArray[Any] | None:
-        """A contiguous array of the kept axes' shape, or None."""
+    def optional(self, name: str, a: ArrayLike | None, dtype: np.dtype[Any]) -> NDArray[Any] | None:
+        return None if a is None else self.per_channel(name, a, dtype)
+
+    def per_channel(self, name: str, a: ArrayLike | None, dtype: np.dtype[Any]) -> NDArray[Any]:
+        """A contiguous array of the kept axes' shape."""
         if a is None:
-            return None
+            raise TypeError(f"{name} must be an array, not None")
         a = _real(name, a)
         if a.shape != self.channels:
             raise ValueError(
-                f"{name} must have the shape {self.channels} of the axes of x that are kept, not {a.shape}"
+                f"{name} must have the shape {self.channels} of the axes that are kept, "
+                f"not {a.shape}"
             )
         return np.ascontiguousarray(a, dtype)
 
     def destination(self, x: NDArray[Any], out: NDArray[Any] | None) -> NDArray[Any]:
-        """Where the kernel may write y: in `out` itself if it lies like x and does not cut into it."""
+        """Where the kernel may write: `out` itself if it lies like x and does not cut into it."""
         if out is None:
             return self.new(x)
         if not isinstance(out, np.ndarray):
             raise TypeError(f"out must be an ndarray, not {type(out).__name__}")
         if out.shape != x.shape or out.dtype != x.dtype:
             raise ValueError(
-                f"out must have shape {x.shape} and dtype {x.dtype}, not {out.shape} and {out.dtype}"
+                f"out must have shape {x.shape} and dtype {x.dtype}, "
+                f"not {out.shape} and {out.dtype}"
             )
         if not out.flags.writeable:
             raise ValueError("out must be writable")
         view = out.transpose(self.order)
         same = out.ctypes.data == x.ctypes.data and out.strides == x.strides
-        if view.flags.c_contiguous and view.flags.behaved and (same or not np.may_share_memory(out, x)):
+        if (
+            view.flags.c_contiguous
+            and view.flags.behaved
+            and (same or not np.may_share_memory(out, x))
+        ):
             return view
         return self.new(x)
 
@@ -150,8 +163,9 @@ def batch_norm(
     Notes
     -----
     y = gamma (x - mean) rstd + beta, rstd = 1 / sqrt(var + eps), with the biased variance
-    var = mean of (x - mean)^2, in two passes that lose no digits where the mean is large. float32 is
-    computed in float64 throughout, float64 in pairs of float64.
+    var = mean of (x - mean)^2, in two passes that lose no digits where the mean is large. float32
+    is computed in float64 throughout, float64 in pairs of float64: y is within 4 ULP. The square of
+    a deviation must not overflow float64.
 
     x is read where it lies if it has no gaps and the kept axes lie together in memory, and copied
     first if not. A channel that holds NaN or infinity is NaN. No floating-point warnings.
@@ -170,8 +184,8 @@ def batch_norm(
     """
     x = _real("x", x)
     layout = _Layout(x, axis)
-    gamma = layout.per_channel("gamma", gamma, x.dtype)
-    beta = layout.per_channel("beta", beta, x.dtype)
+    gamma = layout.optional("gamma", gamma, x.dtype)
+    beta = layout.optional("beta", beta, x.dtype)
     eps = _check_eps(eps)
     y = layout.destination(x, out)
     mean, rstd = np.empty(layout.channels, x.dtype), np.empty(layout.channels, x.dtype)
@@ -228,11 +242,9 @@ def batch_norm_inference(
     """
     x = _real("x", x)
     layout = _Layout(x, axis)
-    if mean is None or var is None:
-        raise TypeError("mean and var must be arrays, not None")
     mean, var = layout.per_channel("mean", mean, x.dtype), layout.per_channel("var", var, x.dtype)
-    gamma = layout.per_channel("gamma", gamma, x.dtype)
-    beta = layout.per_channel("beta", beta, x.dtype)
+    gamma = layout.optional("gamma", gamma, x.dtype)
+    beta = layout.optional("beta", beta, x.dtype)
     if (var < 0).any():
         raise ValueError("var must not be negative")
     eps = _check_eps(eps)
@@ -289,7 +301,8 @@ def batch_norm_backward(
     >>> import numpy as np, fastact
     >>> x = np.array([[1.0], [3.0], [8.0]])
     >>> y, mean, rstd = fastact.batch_norm(x)
-    >>> dx, dgamma, dbeta = fastact.batch_norm_backward(np.array([[1.0], [0.0], [0.0]]), x, mean, rstd)
+    >>> grad = np.array([[1.0], [0.0], [0.0]])
+    >>> dx, dgamma, dbeta = fastact.batch_norm_backward(grad, x, mean, rstd)
     >>> dbeta, bool(abs(dx.sum()) < 1e-15)
     (array([1.]), True)
     """
@@ -297,14 +310,26 @@ def batch_norm_backward(
     layout = _Layout(x, axis)
     if grad.shape != x.shape:
         raise ValueError(f"grad must have the shape {x.shape} of x, not {grad.shape}")
-    if mean is None or rstd is None:
-        raise TypeError("mean and rstd must be arrays, not None")
-    mean, rstd = layout.per_channel("mean", mean, x.dtype), layout.per_channel("rstd", rstd, x.dtype)
-    gamma = layout.per_channel("gamma", gamma, x.dtype)
+    mean, rstd = (
+        layout.per_channel("mean", mean, x.dtype),
+        layout.per_channel("rstd", rstd, x.dtype),
+    )
+    gamma = layout.optional("gamma", gamma, x.dtype)
     dx = layout.new(x)
     dgamma, dbeta = np.empty(layout.channels, x.dtype), np.empty(layout.channels, x.dtype)
     grad = layout.read(grad.astype(x.dtype, copy=False))
     _axis.batch_norm(
-        "backward", layout.shape, layout.read(x), grad, gamma, None, 0, dx, mean, rstd, dgamma, dbeta
+        "backward",
+        layout.shape,
+        layout.read(x),
+        grad,
+        gamma,
+        None,
+        0,
+        dx,
+        mean,
+        rstd,
+        dgamma,
+        dbeta,
     )
     return layout.back(dx), dgamma, dbeta

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 from fastact import init
 
 SHAPES = ((400, 250), (250, 400), (1, 100_000), (100_000, 1), (1000, 100))
@@ -17,8 +18,8 @@ UNIFORM = {  # the bounds
     "fan_in_uniform": lambda n_in, n_out: 1 / math.sqrt(n_in),
 }
 FUNCTIONS = [getattr(init, name) for name in init.__all__]
-# Each bound below is six standard deviations of the estimate: a fixed seed passes or fails for good, and a right
-# generator fails for one seed in 500 million.
+# A bound below is six standard deviations of the estimate: a fixed seed passes or fails for good,
+# and a right generator fails for one seed in 500 million.
 SIGMAS = 6
 
 
@@ -94,17 +95,19 @@ def test_bad_arguments(function):
         with pytest.raises(TypeError, match="dtype must be float32 or float64"):
             function((3, 4), dtype=dtype)
     for rng in ("0", 1.5, True, np.random.RandomState(0)):
-        with pytest.raises(TypeError, match=r"rng must be a numpy\.random\.Generator, an int or None"):
+        with pytest.raises(
+            TypeError, match=r"rng must be a numpy\.random\.Generator, an int or None"
+        ):
             function((3, 4), rng=rng)
     for gain in (0, -1, np.inf, np.nan):
         with pytest.raises(ValueError, match="gain must be positive"):
             function((3, 4), gain=gain)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="non-negative"):
         function((3, 4), rng=-1)
 
 
 def test_signal_keeps_its_scale():
-    """Twenty layers of ReLU: He keeps the second moment within the sampling error, the older rule loses 6^-20 of it."""
+    """Through 20 layers of ReLU He keeps the second moment; the older rule keeps 6^-20 of it."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((200, 500))
     moments = {}

@@ -2,12 +2,13 @@
 
 from fractions import Fraction
 
-import fastact
 import numpy as np
 import pytest
 from cases import assert_same_bits
 from mpmath import mp
 from ulp import split, ulp_error
+
+import fastact
 
 MAX_ULP = 4
 EPS = 1e-5
@@ -32,7 +33,10 @@ def exact(x, gamma=None, beta=None, eps=EPS):
         rstd = [1 / mp.sqrt(mpf(v + Fraction(eps))) for v in var]
         gamma = [1] * channels if gamma is None else [mp.mpf(float(g)) for g in gamma]
         beta = [0] * channels if beta is None else [mp.mpf(float(b)) for b in beta]
-        y = [[mpf(d) * r * g + b for d, r, g, b in zip(row, rstd, gamma, beta, strict=True)] for row in x - mean]
+        y = [
+            [mpf(d) * r * g + b for d, r, g, b in zip(row, rstd, gamma, beta, strict=True)]
+            for row in x - mean
+        ]
         return np.array(y, object), [mpf(m) for m in mean], rstd, [mpf(v) for v in var]
 
 
@@ -79,11 +83,18 @@ def test_accuracy(kind, n, channels, dtype, isa):
 @pytest.mark.parametrize("axis", [0, 1])
 def test_a_million_ill_conditioned_values(axis, dtype, isa):
     """Mean 1e4, spread 1: E[x^2] - E[x]^2 has no digit left here in float32."""
-    x = np.random.default_rng(0).normal(1e4, 1, 1_000_000).astype(dtype).reshape((-1, 1) if axis == 0 else (1, -1))
+    x = (
+        np.random.default_rng(0)
+        .normal(1e4, 1, 1_000_000)
+        .astype(dtype)
+        .reshape((-1, 1) if axis == 0 else (1, -1))
+    )
     wide = x.astype(np.longdouble)
     y, mean, rstd = fastact.batch_norm(x, axis=axis)
     assert mean[0] == pytest.approx(float(wide.mean()), rel=1e-6 if dtype == np.float32 else 1e-15)
-    assert rstd[0] == pytest.approx(float(1 / np.sqrt(wide.var() + EPS)), rel=1e-6 if dtype == np.float32 else 1e-14)
+    assert rstd[0] == pytest.approx(
+        float(1 / np.sqrt(wide.var() + EPS)), rel=1e-6 if dtype == np.float32 else 1e-14
+    )
     assert abs(float(y.mean(dtype=np.float64))) < 1e-6
     assert float(y.var(dtype=np.float64)) == pytest.approx(1, rel=1e-4)
 
@@ -94,13 +105,15 @@ def test_channels_do_not_depend_on_their_place(channels, dtype, isa):
     y, mean, rstd = fastact.batch_norm(x)
     for c in {0, channels // 2, channels - 1}:
         alone = fastact.batch_norm(x[:, c : c + 1])
-        for got, wanted in zip((y[:, c : c + 1], mean[c : c + 1], rstd[c : c + 1]), alone, strict=True):
+        for got, wanted in zip(
+            (y[:, c : c + 1], mean[c : c + 1], rstd[c : c + 1]), alone, strict=True
+        ):
             assert_same_bits(got, wanted)
 
 
 def test_more_rows_than_a_panel_of_them_fits_in_cache(dtype, isa):
     x = batch("far", 5000, 300, dtype)
-    y, mean, rstd = fastact.batch_norm(x)
+    y = fastact.batch_norm(x)[0]
     for c in (0, 255, 256, 299):
         assert_same_bits(y[:, c], fastact.batch_norm(x[:, c : c + 1])[0][:, 0])
 
@@ -122,7 +135,9 @@ def views(x):
     yield shifted
 
 
-@pytest.mark.parametrize("axis", [0, 1, 2, -1, (0, 2, 3), (0, 1), (2, 3), (1, 2), (0, 3), (1, -1), (0, 1, 2, 3)])
+@pytest.mark.parametrize(
+    "axis", [0, 1, 2, -1, (0, 2, 3), (0, 1), (2, 3), (1, 2), (0, 3), (1, -1), (0, 1, 2, 3)]
+)
 def test_layouts_and_axes(axis, dtype, isa):
     """Every choice of axes in every memory layout, against the plain definition in float64."""
     rng = np.random.default_rng(0)
@@ -135,7 +150,11 @@ def test_layouts_and_axes(axis, dtype, isa):
     m, v = wide.mean(along, keepdims=True), wide.var(along, keepdims=True)
     xhat = (wide - m) / np.sqrt(v + EPS)
     dxhat = grad * xhat
-    dx = g / np.sqrt(v + EPS) * (grad - grad.mean(along, keepdims=True) - xhat * dxhat.mean(along, keepdims=True))
+    dx = (
+        g
+        / np.sqrt(v + EPS)
+        * (grad - grad.mean(along, keepdims=True) - xhat * dxhat.mean(along, keepdims=True))
+    )
     tiny = 8 * np.finfo(dtype).eps
     for view, grad_view in zip(views(x), views(grad), strict=True):
         y, mean, rstd = fastact.batch_norm(view, gamma, beta, axis=axis)
@@ -143,13 +162,17 @@ def test_layouts_and_axes(axis, dtype, isa):
         np.testing.assert_allclose(y, xhat * g + np.expand_dims(beta, along), rtol=0, atol=4 * tiny)
         np.testing.assert_allclose(mean, m.reshape(kept), rtol=tiny)
         np.testing.assert_allclose(rstd, 1 / np.sqrt(v + EPS).reshape(kept), rtol=tiny)
-        z = fastact.batch_norm_inference(view, mean, v.reshape(kept).astype(dtype), gamma, beta, axis=axis)
+        z = fastact.batch_norm_inference(
+            view, mean, v.reshape(kept).astype(dtype), gamma, beta, axis=axis
+        )
         np.testing.assert_allclose(z, y, rtol=0, atol=4 * tiny)
         for other in (grad_view, grad):
             got = fastact.batch_norm_backward(other, view, mean, rstd, gamma, axis=axis)
             np.testing.assert_allclose(got[0], dx, rtol=0, atol=20 * tiny)
             np.testing.assert_allclose(got[1], dxhat.sum(along), rtol=0, atol=400 * tiny)
-            np.testing.assert_allclose(got[2], grad.sum(along, np.longdouble), rtol=0, atol=400 * tiny)
+            np.testing.assert_allclose(
+                got[2], grad.sum(along, np.longdouble), rtol=0, atol=400 * tiny
+            )
 
 
 def test_result_keeps_the_memory_layout():
@@ -164,7 +187,11 @@ def test_result_keeps_the_memory_layout():
 def test_one_row_and_constant_columns(dtype, isa):
     """No spread: (x - mean) is exactly 0, so y is beta, whatever 1 / sqrt(eps) is."""
     beta = np.array([1.5, -2, 0], dtype)
-    for x in (np.full((1, 3), 0.1, dtype), np.full((7, 3), 0.1, dtype), np.full((1000, 3), 1e4 + 0.1, dtype)):
+    for x in (
+        np.full((1, 3), 0.1, dtype),
+        np.full((7, 3), 0.1, dtype),
+        np.full((1000, 3), 1e4 + 0.1, dtype),
+    ):
         y, mean, rstd = fastact.batch_norm(x, None, beta)
         assert_same_bits(y, np.broadcast_to(beta, x.shape).copy())
         assert_same_bits(mean, x[0])
@@ -200,13 +227,17 @@ def test_no_channels(dtype):
 def test_inference_accuracy(kind, dtype, isa):
     rng = np.random.default_rng(0)
     x = batch(kind, 30, 11, dtype)
-    mean, gamma, beta = (a.astype(dtype) for a in (x.mean(0, np.float64), rng.normal(1, 1, 11), rng.normal(0, 1, 11)))
+    mean, gamma, beta = (
+        a.astype(dtype) for a in (x.mean(0, np.float64), rng.normal(1, 1, 11), rng.normal(0, 1, 11))
+    )
     var = rng.uniform(0, 4, 11).astype(dtype)
     var[0] = 0
     with mp.workprec(300):
         wanted = [
             [
-                (mp.mpf(float(v)) - mp.mpf(float(m))) / mp.sqrt(mp.mpf(float(s)) + mp.mpf(EPS)) * mp.mpf(float(g))
+                (mp.mpf(float(v)) - mp.mpf(float(m)))
+                / mp.sqrt(mp.mpf(float(s)) + mp.mpf(EPS))
+                * mp.mpf(float(g))
                 + mp.mpf(float(b))
                 for v, m, s, g, b in zip(row, mean, var, gamma, beta, strict=True)
             ]
@@ -233,12 +264,17 @@ def test_backward_accuracy(kind, n, channels, dtype, isa):
     """One rounding to the dtype, and a few of float64 in proportion to what is added up."""
     rng = np.random.default_rng(2)
     x = batch(kind, n, channels, dtype)
-    grad, gamma = rng.normal(0.5, 1, (n, channels)).astype(dtype), rng.normal(1, 0.5, channels).astype(dtype)
+    grad, gamma = (
+        rng.normal(0.5, 1, (n, channels)).astype(dtype),
+        rng.normal(1, 0.5, channels).astype(dtype),
+    )
     mean, rstd = fastact.batch_norm(x)[1:]
     wanted = exact_backward(grad, x, mean, rstd, gamma)
     half = Fraction(1, 2 ** (np.finfo(dtype).nmant + 1))
     for lay, axis in ((lambda a: a, 0), (lambda a: np.ascontiguousarray(a.T), 1)):
-        dx, dgamma, dbeta = fastact.batch_norm_backward(lay(grad), lay(x), mean, rstd, gamma, axis=axis)
+        dx, dgamma, dbeta = fastact.batch_norm_backward(
+            lay(grad), lay(x), mean, rstd, gamma, axis=axis
+        )
         for got, (value, terms) in zip((lay(dx), dgamma, dbeta), wanted, strict=True):
             error = abs(fractions(got) - value)
             smallest = Fraction(float(np.finfo(dtype).smallest_subnormal))
@@ -253,7 +289,10 @@ def test_backward_is_the_derivative(dtype, isa):
     def loss(values, scale, shift):
         mean = mp.fsum(values) / 5
         rstd = 1 / mp.sqrt(mp.fsum((v - mean) ** 2 for v in values) / 5 + mp.mpf(EPS))
-        return mp.fsum(float(g) * ((v - mean) * rstd * scale + shift) for g, v in zip(grad[:, 0], values, strict=True))
+        return mp.fsum(
+            float(g) * ((v - mean) * rstd * scale + shift)
+            for g, v in zip(grad[:, 0], values, strict=True)
+        )
 
     point = [mp.mpf(float(v)) for v in x[:, 0]]
     scale = mp.mpf(float(gamma[0]))
@@ -264,10 +303,16 @@ def test_backward_is_the_derivative(dtype, isa):
     mean, rstd = fastact.batch_norm(x, gamma)[1:]
     dx, dgamma, dbeta = fastact.batch_norm_backward(grad, x, mean, rstd, gamma)
     tolerance = 20 * np.finfo(dtype).eps
-    wanted = [float(mp.diff(lambda t, k=k: loss(moved(k, t), scale, 0), point[k])) for k in range(5)]
+    wanted = [
+        float(mp.diff(lambda t, k=k: loss(moved(k, t), scale, 0), point[k])) for k in range(5)
+    ]
     np.testing.assert_allclose(dx[:, 0], wanted, rtol=0, atol=tolerance)
-    np.testing.assert_allclose(dgamma, float(mp.diff(lambda t: loss(point, t, 0), scale)), atol=tolerance)
-    np.testing.assert_allclose(dbeta, float(mp.diff(lambda t: loss(point, scale, t), 0)), atol=tolerance)
+    np.testing.assert_allclose(
+        dgamma, float(mp.diff(lambda t: loss(point, t, 0), scale)), atol=tolerance
+    )
+    np.testing.assert_allclose(
+        dbeta, float(mp.diff(lambda t: loss(point, scale, t), 0)), atol=tolerance
+    )
 
 
 # Arguments
@@ -311,12 +356,13 @@ def test_dtypes():
 
 
 X = np.arange(12.0).reshape(4, 3)
+ONES = (1.0, 1.0, 1.0)
 CALLS = {
     "batch_norm": lambda x=X, gamma=None, beta=None, **k: fastact.batch_norm(x, gamma, beta, **k),
-    "batch_norm_inference": lambda x=X, gamma=None, beta=None, mean=(1.0,) * 3, var=(1.0,) * 3, **k: (
+    "batch_norm_inference": lambda x=X, gamma=None, beta=None, mean=ONES, var=ONES, **k: (
         fastact.batch_norm_inference(x, mean, var, gamma, beta, **k)
     ),
-    "batch_norm_backward": lambda x=X, gamma=None, grad=X, mean=(1.0,) * 3, rstd=(1.0,) * 3, **k: (
+    "batch_norm_backward": lambda x=X, gamma=None, grad=X, mean=ONES, rstd=ONES, **k: (
         fastact.batch_norm_backward(grad, x, mean, rstd, gamma, **k)
     ),
 }
@@ -349,11 +395,11 @@ TAKES = {
 }
 
 
-@pytest.mark.parametrize("name", CALLS)
-@pytest.mark.parametrize(("bad", "error", "message"), BAD)
+@pytest.mark.parametrize(
+    ("name", "bad", "error", "message"),
+    [(name, *row) for name in CALLS for row in BAD if set(row[0]) <= TAKES[name]],
+)
 def test_bad_arguments_leave_out_untouched(name, bad, error, message):
-    if not set(bad) <= TAKES[name]:
-        pytest.skip("not an argument of this one")
     out = np.full((4, 3), 7.0)
     arguments = {"out": out, **bad} if "out" in TAKES[name] else bad
     with pytest.raises(error, match=message):

@@ -40,8 +40,9 @@ class Fit:
     def residuals(self, coefficients):
         """Weighted error of the polynomial at every point."""
         c = coefficients[::-1]
-        return [(mp.polyval(c, t) - y) * w
-                for t, y, w in zip(self.t, self.y, self.weight, strict=True)]
+        return [
+            (mp.polyval(c, t) - y) * w for t, y, w in zip(self.t, self.y, self.weight, strict=True)
+        ]
 
     def solve(self, known):
         """Fit the coefficients after `known` by least squares, reweighted towards minimax.
@@ -108,8 +109,12 @@ def fit_log1p(dtype):
     degree = {"float32": 4, "float64": 9}[dtype]
     w = chebyshev_points(mpf(0), mpf(1) / 9, 12 * degree + 60)[1:]
     whole = [mp.atanh(mp.sqrt(v)) / mp.sqrt(v) for v in w]
-    return Fit(w, [(f - 1) / v for f, v in zip(whole, w, strict=True)],
-               [v / f for f, v in zip(whole, w, strict=True)], degree)
+    return Fit(
+        w,
+        [(f - 1) / v for f, v in zip(whole, w, strict=True)],
+        [v / f for f, v in zip(whole, w, strict=True)],
+        degree,
+    )
 
 
 def mills_ratio(a):
