@@ -38,7 +38,7 @@ setup(
                 extra_compile_args=flags,
                 depends=HEADERS,
             ),
-            Extension(  # links no kernels: it asks _ufuncs for the table, so that there is one in a process
+            Extension(  # links no kernels: _ufuncs has the one table of the process
                 "fastact._axis",
                 ["fastact/_axis.pyx"],
                 include_dirs=["csrc", numpy.get_include()],
