@@ -32,7 +32,7 @@ lint: $(INSTALLED) ## ruff, clang-format, mypy and the stubs
 	$(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run -Werror csrc/*.c csrc/*.h
 	$(BIN)/mypy
-	$(BIN)/python -m mypy.stubtest fastact --ignore-missing-stub --concise
+	$(BIN)/python -m mypy.stubtest fastact --mypy-config-file pyproject.toml --ignore-missing-stub --concise
 
 format: $(INSTALLED) ## rewrite Python and C in the project's format
 	$(BIN)/ruff check --fix .

@@ -57,7 +57,7 @@ static INLINE VD FN(selu)(V x) {
 
 /* ---- the logistic function and what it gates ---- */
 
-/* sigmoid(-|v|) = 1 / (1 + exp(|v|)) = y * SCALE_DOWN keeps the digits of both tails; sigmoid(|v|) is 1 minus it, exactly. */
+/* sigmoid(-|v|) = 1 / (1 + exp(|v|)) = y * SCALE_DOWN keeps the digits of both tails; sigmoid(|v|) is 1 - it. */
 typedef struct {
   M negative; /* v < 0 */
   Inverse y;

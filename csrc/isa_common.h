@@ -10,8 +10,7 @@
 /* A region compiled for more than the baseline; what it defines runs only after dispatch. */
 #define PRAGMA(text) _Pragma(#text)
 #if defined(__clang__)
-#define TARGET_BEGIN(features) \
-  PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
+#define TARGET_BEGIN(features) PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
 #define TARGET_END PRAGMA(clang attribute pop)
 #else
 #define TARGET_BEGIN(features) PRAGMA(GCC push_options) PRAGMA(GCC target(features))

@@ -36,7 +36,8 @@ extern const fastact_activation fastact_activations[];
 extern const int fastact_activation_count;
 
 /* Operands are inputs (grad, x, parameters), then outputs; strides are in bytes and may be 0 or negative. */
-typedef void (*fastact_elementwise)(int row, enum fastact_form form, char *const *operands, const ptrdiff_t *strides, size_t n);
+typedef void (*fastact_elementwise)(int row, enum fastact_form form, char *const *operands, const ptrdiff_t *strides,
+                                    size_t n);
 
 /* `lines` lines of n elements along an axis: operands are inputs, then the output; `outer` bytes lie between lines and
  * `step` bytes between the elements of one. */
@@ -68,10 +69,10 @@ typedef struct {
 /* dispatch.c */
 enum { FASTACT_ISAS = 5 };
 const fastact_kernels *fastact_active(void);
-int fastact_select(const char *isa);          /* 0, or -1 where this machine or this build cannot run it */
-const char *fastact_isa_built(int k);         /* names in ascending order of width, NULL past the last */
-int fastact_isa_available(int k);             /* 1 where this CPU can run the k-th of them */
-const char *fastact_last_isa(void);           /* the ISA whose kernels ran last, as they wrote it themselves */
+int fastact_select(const char *isa);  /* 0, or -1 where this machine or this build cannot run it */
+const char *fastact_isa_built(int k); /* names in ascending order of width, NULL past the last */
+int fastact_isa_available(int k);     /* 1 where this CPU can run the k-th of them */
+const char *fastact_last_isa(void);   /* the ISA whose kernels ran last, as they wrote it themselves */
 void fastact_ran(const char *isa);
 
 #endif

@@ -41,5 +41,12 @@ static INLINE int vall(M m) { return OP(movemask)(m) == (1 << LANES) - 1; }
 static INLINE V vsel(M m, V a, V b) { return OP(blendv)(b, a, m); }
 static INLINE V vshift_to_exponent(V a) { return SHIFT(a, MANTISSA_BITS); }
 
+#if REAL == 64
+/* float64 lanes over float32 memory, and their square root, for wide.h */
+static INLINE V wload_f32(const float *p) { return _mm256_cvtps_pd(_mm_loadu_ps(p)); }
+static INLINE void wstore_f32(float *p, V a) { _mm_storeu_ps(p, _mm256_cvtpd_ps(a)); }
+static INLINE V wsqrt(V a) { return _mm256_sqrt_pd(a); }
+#endif
+
 #undef OP
 #undef SHIFT

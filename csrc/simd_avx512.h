@@ -44,6 +44,13 @@ static INLINE int vall(M m) { return m == (1 << LANES) - 1; }
 static INLINE V vsel(M m, V a, V b) { return OP(mask_blend)(m, b, a); }
 static INLINE V vshift_to_exponent(V a) { return SHIFT(a, MANTISSA_BITS); }
 
+#if REAL == 64
+/* float64 lanes over float32 memory, and their square root, for wide.h */
+static INLINE V wload_f32(const float *p) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }
+static INLINE void wstore_f32(float *p, V a) { _mm256_storeu_ps(p, _mm512_cvtpd_ps(a)); }
+static INLINE V wsqrt(V a) { return _mm512_sqrt_pd(a); }
+#endif
+
 #undef OP
 #undef COMPARE
 #undef SHIFT

@@ -53,6 +53,13 @@ static INLINE V vminus_abs(V a) { return -Q(vabs)(a); }
 static INLINE V vcopysign(V a, V sign) { return vsel(SET_BITS((U)1 << (8 * sizeof(T) - 1)), sign, a); }
 static INLINE V vshift_to_exponent(V a) { return FROM_BITS(SHIFT(BITS(a), MANTISSA_BITS)); }
 
+#if REAL == 64
+/* float64 lanes over float32 memory, and their square root, for wide.h */
+static INLINE V wload_f32(const float *p) { return vcvt_f64_f32(vld1_f32(p)); }
+static INLINE void wstore_f32(float *p, V a) { vst1_f32(p, vcvt_f32_f64(a)); }
+static INLINE V wsqrt(V a) { return vsqrtq_f64(a); }
+#endif
+
 #undef OP
 #undef Q
 #undef BITS

@@ -37,6 +37,15 @@ static INLINE V vsel(M m, V a, V b) { return OP(or)(OP(and)(m, a), OP(andnot)(m,
 static INLINE V vshift_to_exponent(V a) { return FROM_BITS(SHIFT(BITS(a), MANTISSA_BITS)); }
 static INLINE V FN(upper_half)(V a) { return OP(and)(a, SET_BITS(~(((U)1 << (MANTISSA_BITS + 2) / 2) - 1))); }
 
+#if REAL == 64
+/* float64 lanes over float32 memory, and their square root, for wide.h */
+static INLINE V wload_f32(const float *p) {
+  return _mm_cvtps_pd(_mm_castpd_ps(_mm_load_sd((const double *)(const void *)p)));
+}
+static INLINE void wstore_f32(float *p, V a) { _mm_store_sd((double *)(void *)p, _mm_castps_pd(_mm_cvtpd_ps(a))); }
+static INLINE V wsqrt(V a) { return _mm_sqrt_pd(a); }
+#endif
+
 #include "simd_without_fma.h"
 #undef OP
 #undef SHIFT

@@ -39,14 +39,26 @@ static INLINE V polynomial(V x, const T *c, int n) {
 #if REAL == 32
 static const float exp_q_f32[] = {0x1p-1f, 0x1.555554p-3f, 0x1.5554e6p-5f, 0x1.111308p-7f, 0x1.6d4f7cp-10f, 0x1.9e0c6cp-13f};
 #else
-static const double exp_q_f64[] = {0x1p-1, 0x1.555555555555bp-3, 0x1.5555555555537p-5, 0x1.111111110ed7p-7, 0x1.6c16c16c2421cp-10, 0x1.a01a01b33e5ddp-13, 0x1.a01a0160d52a3p-16, 0x1.71ddf07678282p-19, 0x1.27e56e5da170dp-22, 0x1.af6bb20172602p-26, 0x1.1e962eeaf1403p-29};
+static const double exp_q_f64[] = {0x1p-1,
+                                   0x1.555555555555bp-3,
+                                   0x1.5555555555537p-5,
+                                   0x1.111111110ed7p-7,
+                                   0x1.6c16c16c2421cp-10,
+                                   0x1.a01a01b33e5ddp-13,
+                                   0x1.a01a0160d52a3p-16,
+                                   0x1.71ddf07678282p-19,
+                                   0x1.27e56e5da170dp-22,
+                                   0x1.af6bb20172602p-26,
+                                   0x1.1e962eeaf1403p-29};
 #endif
 
 /* atanh(s) / s = 1 + w p(w), w = s^2 <= 1/9: relative error 2^-33.0, 2^-59.4 */
 #if REAL == 32
 static const float atanh_p_f32[] = {0x1.555558p-2f, 0x1.9996dap-3f, 0x1.2504bep-3f, 0x1.b733fp-4f, 0x1.f0696ep-4f};
 #else
-static const double atanh_p_f64[] = {0x1.5555555555535p-2, 0x1.99999999a0728p-3, 0x1.249249208e871p-3, 0x1.c71c741b0c357p-4, 0x1.745cb43b08572p-4, 0x1.3b1dd5e72b8d9p-4, 0x1.106814ba287b8p-4, 0x1.efd3057c8a8p-5, 0x1.55c965d9071aep-5, 0x1.5c6151569923ep-4};
+static const double atanh_p_f64[] = {0x1.5555555555535p-2, 0x1.99999999a0728p-3, 0x1.249249208e871p-3, 0x1.c71c741b0c357p-4,
+                                     0x1.745cb43b08572p-4, 0x1.3b1dd5e72b8d9p-4, 0x1.106814ba287b8p-4, 0x1.efd3057c8a8p-5,
+                                     0x1.55c965d9071aep-5, 0x1.5c6151569923ep-4};
 #endif
 
 /* (a + 1.5) Phi(-a) / exp(-a^2/2) = Q0 + t q(t), t = (a - m) / (a + 1.5), m chosen so that Q0 is representable: relative
@@ -58,9 +70,18 @@ static const double atanh_p_f64[] = {0x1.5555555555535p-2, 0x1.99999999a0728p-3,
 #define MILLS_M PICK(2.671875f, 2.6875)
 #define MILLS_Q0 PICK(0x1.1df58cp-1f, 0x1.1da79c6916fb4p-1)
 #if REAL == 32
-static const float mills_q_f32[] = {-0x1.463982p-3f, -0x1.1bf93ep-6f, 0x1.dc9452p-7f, 0x1.3a08c8p-8f, -0x1.13d4bcp-10f, -0x1.4395d2p-10f, -0x1.2364ccp-12f, 0x1.2e7fdap-13f, 0x1.062342p-13f, 0x1.cbb808p-16f, -0x1.077c8ap-17f, -0x1.60cdc6p-18f, -0x1.ad6554p-21f};
+static const float mills_q_f32[] = {-0x1.463982p-3f,  -0x1.1bf93ep-6f,  0x1.dc9452p-7f,  0x1.3a08c8p-8f,  -0x1.13d4bcp-10f,
+                                    -0x1.4395d2p-10f, -0x1.2364ccp-12f, 0x1.2e7fdap-13f, 0x1.062342p-13f, 0x1.cbb808p-16f,
+                                    -0x1.077c8ap-17f, -0x1.60cdc6p-18f, -0x1.ad6554p-21f};
 #else
-static const double mills_q_f64[] = {-0x1.454520ab7b1ap-3, -0x1.173483405ce5bp-6, 0x1.d990f4478ad1p-7, 0x1.342122d13a9cap-8, -0x1.151ec8c0fab96p-10, -0x1.3eaa1692e3cf5p-10, -0x1.22365e8a702b3p-12, 0x1.2848333a0dc47p-13, 0x1.20e7df8ed6aa5p-13, 0x1.55fcbbfbfc4b2p-15, -0x1.9dc7fb04cf672p-17, -0x1.4015e2dfd2045p-16, -0x1.308d874b9cc5dp-17, -0x1.34a91dc9a7da7p-21, 0x1.4069dcc2bf297p-19, 0x1.06c6dde771238p-19, 0x1.87c914536ea2fp-21, -0x1.22e49239655f8p-24, -0x1.487dd34b08e0bp-22, -0x1.06994cf193dcep-22, -0x1.b9d05ab0a5cep-24, 0x1.9f66c72442db2p-27, 0x1.eb8af14d50b6ep-25, 0x1.5e0113279330bp-25, 0x1.f489bf3913389p-28, -0x1.2fb148e82c2d5p-27, -0x1.ef1b8334b4e52p-28, -0x1.ef753f657901p-30, 0x1.faf94c3af3fb3p-32, 0x1.06737236a95a7p-31, 0x1.51e81617433a5p-33, 0x1.abb63085b4229p-36, 0x1.c10f37592878fp-40};
+static const double mills_q_f64[] = {
+    -0x1.454520ab7b1ap-3,   -0x1.173483405ce5bp-6,  0x1.d990f4478ad1p-7,    0x1.342122d13a9cap-8,   -0x1.151ec8c0fab96p-10,
+    -0x1.3eaa1692e3cf5p-10, -0x1.22365e8a702b3p-12, 0x1.2848333a0dc47p-13,  0x1.20e7df8ed6aa5p-13,  0x1.55fcbbfbfc4b2p-15,
+    -0x1.9dc7fb04cf672p-17, -0x1.4015e2dfd2045p-16, -0x1.308d874b9cc5dp-17, -0x1.34a91dc9a7da7p-21, 0x1.4069dcc2bf297p-19,
+    0x1.06c6dde771238p-19,  0x1.87c914536ea2fp-21,  -0x1.22e49239655f8p-24, -0x1.487dd34b08e0bp-22, -0x1.06994cf193dcep-22,
+    -0x1.b9d05ab0a5cep-24,  0x1.9f66c72442db2p-27,  0x1.eb8af14d50b6ep-25,  0x1.5e0113279330bp-25,  0x1.f489bf3913389p-28,
+    -0x1.2fb148e82c2d5p-27, -0x1.ef1b8334b4e52p-28, -0x1.ef753f657901p-30,  0x1.faf94c3af3fb3p-32,  0x1.06737236a95a7p-31,
+    0x1.51e81617433a5p-33,  0x1.abb63085b4229p-36,  0x1.c10f37592878fp-40};
 #endif
 
 /* Constants as hi, or hi + lo to twice the precision. n LN2_HI is exact for every exponent n. */
@@ -95,7 +116,7 @@ typedef struct {
 } Exp;
 
 /* exp(x + *lo), lo NULL or |*lo| <= ulp(x), where n = x / ln2 leaves 2^(n + scale) an exponent field.
- * x = n ln2 + r, |r| <= ln2/2, n LN2_HI exact; the rounding of r costs 2^-3 ULP of exp at the most, that of s is kept in lo. */
+ * x = n ln2 + r, |r| <= ln2/2, n LN2_HI exact; the rounding of r costs at most 2^-3 ULP of exp, that of s is kept in lo. */
 static INLINE Exp exp_scaled(V x, const V *lo, int scale) {
   V magic = vset(PICK(0x1.8p23f, 0x1.8p52) + (T)(EXPONENT_BIAS + scale));
   V biased = vfma(x, vset(LOG2E), magic), n = biased - magic;
@@ -124,7 +145,7 @@ static INLINE Pair exp_mantissa(Exp e) {
   return pair(m.hi, m.lo + e.lo);
 }
 
-/* Nothing beside 1, even times 1e3; what is smaller would only cost the time of subnormal operands, also squared and split. */
+/* Nothing beside 1, even times 1e3; what is smaller would only cost the time of subnormal operands, squared and split. */
 #undef NEGLIGIBLE
 #define NEGLIGIBLE PICK(0x1p-50f, 0x1p-200)
 

@@ -4,7 +4,7 @@ Every activation of `fastact.ops()` is here under four names: ``NAME(x)``, ``NAM
 ``NAME_backward(grad, x)`` = grad * f'(x), and ``NAME_with_derivative(x)``.
 """
 
-from fastact import init as init
+from fastact import init
 from fastact._activations import FUNCTIONS as _FUNCTIONS
 from fastact._activations import Op, ops
 from fastact._config import get_config, get_isa, isa, isas, last_isa, set_isa, show_config
@@ -28,6 +28,7 @@ __all__ = [
     "get_config",
     "get_isa",
     "global_norm",
+    "init",
     "isa",
     "isas",
     "last_isa",

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from textwrap import fill
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -20,7 +21,7 @@ VERDICTS = {
 }
 NUMPY, FASTACT = "#999999", "#CC79A7"
 INK, FAINT = "#222222", "#777777"
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 13,
     "text.color": INK,
     "axes.edgecolor": FAINT,
@@ -195,7 +196,7 @@ def _times(axes: Axes, runs: Sequence[Run]) -> None:
         text = f"  {run.speedup:.1f}x" if timed else "  too few steps to time"
         axes.text(max(numpy, fastact) if timed else 0, place, text, va="center",
                   weight="bold" if timed else "normal")  # fmt: skip
-    axes.set_yticks(range(len(runs)), range(1, len(runs) + 1))
+    axes.set_yticks(range(len(runs)), [str(number) for number in range(1, len(runs) + 1)])
     axes.set_ylim(len(runs) - 0.4, -0.6)
     axes.margins(x=0.15)
     axes.set_title("One step", pad=16)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ COLUMNS = 256  # of the arrays for what works along an axis
 LAYERS = 32  # arrays that the gradients of global_norm come in
 
 # The function's name, the idiom, fastact's function, and what both are called with.
-Case = tuple[str, Callable, Callable, tuple]
+Case = tuple[str, Callable[..., object], Callable[..., object], tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,14 @@ def cases(n: int, seed: int) -> Iterator[Case]:
             yield name, getattr(idioms, name), function, arguments
     x, grad = x.reshape(-1, COLUMNS), grad.reshape(-1, COLUMNS)
     _, mean, rstd = fastact.batch_norm(x)
-    for name, arguments in (
+    along_axis: list[tuple[str, tuple[Any, ...]]] = [
         ("softmax", (x,)),
         ("softmax_backward", (grad, fastact.softmax(x))),
         ("batch_norm", (x,)),
         ("batch_norm_backward", (grad, x, mean, rstd)),
         ("global_norm", (list(x.reshape(LAYERS, -1)),)),
-    ):
+    ]
+    for name, arguments in along_axis:
         yield name, getattr(idioms, name), getattr(fastact, name), arguments
 
 

@@ -18,6 +18,12 @@ class Layer:
         self.parameters = parameters
         self.gradients: dict[str, np.ndarray] = {}
 
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        raise NotImplementedError
+
+    def backward(self, grad: np.ndarray) -> np.ndarray:
+        raise NotImplementedError
+
     def predict(self, x: np.ndarray) -> np.ndarray:
         return self.forward(x)
 

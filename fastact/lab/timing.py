@@ -6,7 +6,7 @@ everything that takes part in the round, so that ratios hold where absolute time
 
 import gc
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from time import perf_counter
 
@@ -33,7 +33,7 @@ def pinned() -> Iterator[int | None]:
 
 
 def interleaved(
-    callables: dict[str, Callable[[], object]], *, rounds: int = 25, min_time: float = 1e-4
+    callables: Mapping[str, Callable[[], object]], *, rounds: int = 25, min_time: float = 1e-4
 ) -> dict[str, list[float]]:
     """Seconds a call of each callable takes, sampled once in every round.
 
