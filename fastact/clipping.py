@@ -85,9 +85,14 @@ def _result(grads: Any, targets: list[Array], out: Any) -> Any:
 # --- norms ---------------------------------------------------------------------------------------
 
 
-def _flat(a: Array) -> Array:
-    """What the kernels read: one dimension, native, aligned; no copy where a has no gaps."""
-    return np.require(a, a.dtype.newbyteorder("="), "A").ravel(order="K")
+def _is_plain(a: Array) -> bool:
+    """Whether the kernels can read and write it: without gaps, native, aligned."""
+    flags = a.flags
+    return flags.forc and flags.aligned and a.dtype.isnative
+
+
+def _plain(a: Array) -> Array:
+    return a if _is_plain(a) else np.require(a, a.dtype.newbyteorder("="), ["C", "A"])
 
 
 def _check_ord(ord: float) -> float:
@@ -104,19 +109,19 @@ def _check_max_norm(max_norm: float) -> float:
     return max_norm
 
 
-def _peak(flat: list[Array], zero_nonfinite: bool) -> float:
+def _peak(plain: list[Array], zero_nonfinite: bool) -> float:
     """The largest absolute value; NaN if any is."""
-    peaks = [_axis.measure(a, 0, 1.0, zero_nonfinite) for a in flat]
+    peaks = [_axis.measure(a, 0, 1.0, zero_nonfinite) for a in plain]
     return math.nan if any(map(math.isnan, peaks)) else max(peaks, default=0.0)
 
 
-def _power_sum(flat: list[Array], ord: float, scale: float, zero_nonfinite: bool) -> float:
+def _power_sum(plain: list[Array], ord: float, scale: float, zero_nonfinite: bool) -> float:
     """Sum of abs(scale * x) ** ord."""
     if ord in (1, 2):
-        return sum(_axis.measure(a, int(ord), scale, zero_nonfinite) for a in flat)
+        return sum(_axis.measure(a, int(ord), scale, zero_nonfinite) for a in plain)
     total = 0.0
-    for a in flat:
-        magnitude = np.abs(a, dtype=np.float64)
+    for a in plain:
+        magnitude = np.abs(a.ravel(), dtype=np.float64)
         if zero_nonfinite:
             magnitude[~np.isfinite(magnitude)] = 0
         magnitude *= scale
@@ -128,18 +133,17 @@ def _scaled_norm(
     arrays: list[Array], ord: float, zero_nonfinite: bool = False
 ) -> tuple[float, float]:
     """(r, scale) with r / scale the norm: r is a normal number even where the norm overflows."""
-    flat = [_flat(a) for a in arrays]
+    plain = [_plain(a) for a in arrays]
     if ord in (1, 2):
-        total = _power_sum(flat, ord, 1.0, zero_nonfinite)
+        total = _power_sum(plain, ord, 1.0, zero_nonfinite)
         if math.isnan(total) or SMALL < total < math.inf:
             return total ** (1 / ord), 1.0
-    peak = _peak(flat, zero_nonfinite)
+    peak = _peak(plain, zero_nonfinite)
     if peak == 0 or ord == math.inf or not math.isfinite(peak):
         return peak, 1.0
-    scale = math.ldexp(
-        1.0, -max(math.frexp(peak)[1], -1000)
-    )  # a power of two, so that scaling is exact
-    return _power_sum(flat, ord, scale, zero_nonfinite) ** (1 / ord), scale
+    # A power of two, so that scaling is exact.
+    scale = math.ldexp(1.0, -max(math.frexp(peak)[1], -1000))
+    return _power_sum(plain, ord, scale, zero_nonfinite) ** (1 / ord), scale
 
 
 def global_norm(grads: Any, ord: float = 2) -> float:
@@ -194,7 +198,7 @@ def _factor(root: float, scale: float, max_norm: float) -> float:
 
 
 def _same_place(a: Array, b: Array) -> bool:
-    return a.ctypes.data == b.ctypes.data and a.strides == b.strides
+    return a is b or (a.ctypes.data == b.ctypes.data and a.strides == b.strides)
 
 
 def _rescale(a: Array, target: Array, factor: float, zero_nonfinite: bool = False) -> None:
@@ -203,18 +207,11 @@ def _rescale(a: Array, target: Array, factor: float, zero_nonfinite: bool = Fals
         if not _same_place(a, target):
             target[...] = a
         return
-    direct = (
-        (_same_place(a, target) or not np.may_share_memory(a, target))
-        and a.strides == target.strides
-        and a.flags.forc
-        and a.dtype.isnative
-        and a.flags.aligned
-        and target.flags.aligned
-    )
-    if direct:
-        _axis.rescale(a.ravel(order="K"), target.ravel(order="K"), factor, zero_nonfinite)
+    alike = _is_plain(a) and _is_plain(target) and a.strides == target.strides
+    if alike and (not np.may_share_memory(a, target) or _same_place(a, target)):
+        _axis.rescale(a, target, factor, zero_nonfinite)
         return
-    a = np.require(a, a.dtype.newbyteorder("="), ["C", "A"])
+    a = _plain(a)
     y = np.empty_like(a)
     _axis.rescale(a, y, factor, zero_nonfinite)
     target[...] = y
