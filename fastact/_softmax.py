@@ -21,6 +21,18 @@ def _check_axis(x: Any, axis: int) -> None:
         raise ValueError(f"axis {axis} has length 0: the softmax of nothing is undefined")
 
 
+def _memory(out: Any, *inputs: Any) -> Any:
+    """`out`, or memory that lies like the inputs: a gufunc would lay the result out by its axis."""
+    first = inputs[0]
+    alike = all(
+        type(a) is np.ndarray and a.dtype in (np.float32, np.float64) and a.shape == first.shape
+        for a in inputs
+    )
+    if out is not None or not alike:
+        return out
+    return np.empty_like(first, dtype=np.result_type(*inputs))
+
+
 def softmax(x: Any, axis: int = -1, *, out: Any = None, masked: str = "nan") -> Any:
     """Softmax: exponentials that sum to one along an axis.
 
@@ -73,7 +85,7 @@ def softmax(x: Any, axis: int = -1, *, out: Any = None, masked: str = "nan") -> 
     if masked not in _SOFTMAX:
         raise ValueError(f"masked must be 'nan' or 'zero', not {masked!r}")
     _check_axis(x, axis)
-    return _SOFTMAX[masked](x, axis=axis, out=out)
+    return _SOFTMAX[masked](x, axis=axis, out=_memory(out, x))
 
 
 def softmax_backward(grad: Any, y: Any, axis: int = -1, *, out: Any = None) -> Any:
@@ -118,4 +130,4 @@ def softmax_backward(grad: Any, y: Any, axis: int = -1, *, out: Any = None) -> A
     array([ 0.25, -0.25])
     """
     _check_axis(y, axis)
-    return _axis.softmax_backward(grad, y, axis=axis, out=out)
+    return _axis.softmax_backward(grad, y, axis=axis, out=_memory(out, y, grad))

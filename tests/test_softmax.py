@@ -320,3 +320,12 @@ def test_bad_arguments_leave_out_untouched(function):
 def test_bad_masked():
     with pytest.raises(ValueError, match="masked must be 'nan' or 'zero', not 'no'"):
         fastact.softmax(np.ones(3), masked="no")
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_a_fresh_result_lies_in_memory_like_the_input(order, axis, dtype):
+    x = np.ones((5, 7, 3), dtype, order=order)
+    y = fastact.softmax(x, axis)
+    assert y.strides == x.strides
+    assert fastact.softmax_backward(x, y, axis).strides == x.strides
