@@ -12,8 +12,8 @@
 #define logistic_sides FN(logistic_sides)
 #define exp_left FN(exp_left)
 #define gated FN(gated)
-#define log1p_exp FN(log1p_exp)
-#define add_log1p_exp FN(add_log1p_exp)
+#define exp_away FN(exp_away)
+#define half_log1p FN(half_log1p)
 
 /* ---- piecewise linear ---- */
 
@@ -142,40 +142,36 @@ static INLINE VD FN(gelu_tanh)(V x) {
 
 /* ---- softplus ---- */
 
-/* log1p(z) = 2 atanh(z / (2 + z)), over the power of z, for z in (0, 1] */
-static INLINE Pair log1p_exp(Exp z) {
+/* z = exp(-|v + *lo|); on the right, where it is added to v, never below exp(-40) */
+static INLINE Exp exp_away(V v, const V *lo) {
+  V argument = vmax(vset(-EXP_LIMIT), vmin(v, vmax(vset(-40), -v)));
+  V away = lo ? vsel(vlt(v, vset(0)), *lo, -*lo) : v;
+  return exp_parts(argument, lo ? &away : NULL);
+}
+
+/* log1p(z) / 2 = atanh(z / (2 + z)), over the power of z, for z in (0, 1] */
+static INLINE Pair half_log1p(Exp z) {
   Pair ratio = pair_quotient(exp_mantissa(z), plus_exp(2, z));
-  ratio = fast_sum(ratio.hi, ratio.lo);
-  V t = ratio.hi * power_beside_one(z), w = t * t;
-  return fast_sum(C(2) * ratio.hi, C(2) * vfma(ratio.hi * w, atanh_tail(w), ratio.lo));
+  V s = pair_round(ratio), t = s * power_beside_one(z), w = t * t;
+  return pair(ratio.hi, vfma(s * w, atanh_tail(w), ratio.lo));
 }
 
-/* L times the power of z, plus x where `positive` */
-static INLINE V add_log1p_exp(M positive, V x, Pair L, Exp z) {
-  V beside_one = power_beside_one(z);
-  Pair tail = pair_scaled(L, beside_one), sum = exact_sum(x, tail.hi);
-  return vsel(positive, sum.hi + (sum.lo + tail.lo), unscaled_any(pair_round(L), z.power));
-}
-
-/* log1p(exp(v)) / beta, v = beta x: x + log1p(exp(-v)) / beta on the right; f' = sigmoid(v) */
+/* log1p(exp(v)) / beta = max(v, 0) / beta + log1p(exp(-|v|)) / beta, v = beta x; f' = sigmoid(v) */
 static INLINE VD FN(softplus)(V x, V beta) {
-  V limit = vset(EXP_LIMIT);
   Pair v = exact_product(beta, x);
-  v.lo = vsel(vlt(vabs(v.hi), limit), v.lo, vset(0));
-  V away = vsel(vlt(v.hi, vset(0)), v.lo, -v.lo);
-  Exp z = exp_parts(vmax(-limit, vminus_abs(v.hi)), &away);
+  v.lo = vsel(vlt(vabs(v.hi), vset(EXP_LIMIT)), v.lo, vset(0));
+  Exp z = exp_away(v.hi, &v.lo);
   V largest = vset(PICK(FLT_MAX, DBL_MAX)), r = vmax(-largest, vmin(largest, vset(1) / beta));
-  Pair L = pair_over(log1p_exp(z), inverse_from(r, pair(beta, vset(0))));
-  V f = add_log1p_exp(vlt(vset(0), v.hi), x, L, z);
-  return (VD){vsel(vlt(limit, v.hi), x, f), logistic_value(logistic(v.hi, &v.lo))};
+  V half = pair_round(pair_over(half_log1p(z), inverse_from(r, pair(beta, vset(0)))));
+  V f = vsel(vlt(vset(0), v.hi), x, vset(C(-0.0))) + unscaled_any(half, C(2) * z.power); /* -0 + y has the sign of y */
+  return (VD){f, logistic_value(logistic(v.hi, &v.lo))};
 }
 
 /* -log1p(exp(-x)) = -softplus(-x); f' = sigmoid(-x) */
 static INLINE VD FN(log_sigmoid)(V x) {
-  V limit = vset(EXP_LIMIT);
-  Exp z = exp_parts(vmax(-limit, vminus_abs(x)), NULL);
-  V f = add_log1p_exp(vlt(x, vset(0)), -x, log1p_exp(z), z);
-  return (VD){-vsel(vlt(x, -limit), -x, f), logistic_value(logistic(-x, NULL))};
+  Exp z = exp_away(-x, NULL);
+  V f = vmax(vset(0), -x) + unscaled(pair_round(half_log1p(z)), C(2) * z.power);
+  return (VD){-f, logistic_value(logistic(-x, NULL))};
 }
 
 /* ---- mish ---- */
