@@ -11,6 +11,7 @@
 #define one_minus_exp FN(one_minus_exp)
 #define unscaled FN(unscaled)
 #define unscaled_any FN(unscaled_any)
+#define horner FN(horner)
 #define polynomial FN(polynomial)
 #define atanh_tail FN(atanh_tail)
 #define mills_ratio FN(mills_ratio)
@@ -26,10 +27,25 @@
 #undef EXP_LIMIT
 #define EXP_LIMIT PICK(128.0f, 1000.0)
 
-/* c[0] + c[1] x + ... + c[n-1] x^(n-1) */
+/* c[from] + c[from + by] x + c[from + 2 by] x^2 + ... */
+static INLINE V horner(V x, const T *c, int n, int from, int by) {
+  int k = from + (n - 1 - from) / by * by;
+  V y = vset(c[k]);
+  for (k -= by; k >= from; k -= by) y = vfma(y, x, vset(c[k]));
+  return y;
+}
+
+/* c[0] + c[1] x + ... + c[n-1] x^(n-1). Long ones in two or four chains, since the processor waits for a chain's links; the
+ * first terms of the longest stay in one, since there the roundings count. */
 static INLINE V polynomial(V x, const T *c, int n) {
-  V y = vset(c[n - 1]);
-  for (int k = n - 2; k >= 0; k--) y = vfma(y, x, vset(c[k]));
+  if (n < 6) return horner(x, c, n, 0, 1);
+  V x2 = x * x;
+  if (n < 12) return vfma(horner(x2, c, n, 1, 2), x, horner(x2, c, n, 0, 2));
+  V x4 = x2 * x2;
+  V even = vfma(horner(x4, c, n, 5, 4), x2, horner(x4, c, n, 3, 4)),
+    odd = vfma(horner(x4, c, n, 6, 4), x2, horner(x4, c, n, 4, 4));
+  V y = vfma(odd, x, even);
+  for (int k = 2; k >= 0; k--) y = vfma(y, x, vset(c[k]));
   return y;
 }
 
