@@ -44,7 +44,8 @@ class ParametricUfunc:
         self.ufunc = ufunc
         self.parameters = parameters
         self.nin, self.nout = ufunc.nin, ufunc.nout
-        self._leading = len(arguments)
+        self._names = frozenset(p.name for p in parameters)
+        self._defaults = tuple(p.default for p in parameters)
         self.__name__ = self.__qualname__ = ufunc.__name__
         self.__doc__ = doc
         self.__module__ = "fastact"  # where pickle finds it
@@ -61,15 +62,19 @@ class ParametricUfunc:
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if len(args) < self._leading:
-            raise TypeError(
-                f"{self.__name__}() takes at least {self._leading} arrays, got {len(args)}: "
-                f"{self.__name__}{self.__signature__}"
-            )
-        filled = [
-            kwargs.pop(p.name, p.default) for p in self.parameters[len(args) - self._leading :]
-        ]
-        return self.ufunc(*args, *filled, **kwargs)
+        missing = self.nin - len(args)
+        if missing > 0:
+            if missing > len(self.parameters):
+                raise TypeError(
+                    f"{self.__name__}() takes at least {self.nin - len(self.parameters)} arrays, "
+                    f"got {len(args)}: {self.__name__}{self.__signature__}"
+                )
+            if self._names.isdisjoint(kwargs):
+                args += self._defaults[-missing:]
+            else:
+                left_out = self.parameters[-missing:]
+                args += tuple(kwargs.pop(name, default) for name, default in left_out)
+        return self.ufunc(*args, **kwargs)
 
     def __repr__(self) -> str:
         return f"<activation '{self.__name__}'>"
