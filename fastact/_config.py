@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -59,6 +57,9 @@ def get_config() -> dict[str, Any]:
     >>> fastact.get_config()["isa"] == fastact.get_isa()
     True
     """
+    import platform  # these two would double the time that importing fastact adds to NumPy
+    from importlib.metadata import version
+
     return {
         "fastact": version("fastact"),
         "numpy": np.__version__,

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 __all__ = ["fan_in_uniform", "he_normal", "he_uniform", "xavier_normal", "xavier_uniform"]
 
-Rng = np.random.Generator | int | None
+if TYPE_CHECKING:  # numpy.random is imported when it is first used
+    _Rng = np.random.Generator | int | None
 
 
 def _fans(shape: Sequence[int]) -> tuple[int, int]:
@@ -35,7 +36,7 @@ def _fan(shape: Sequence[int], fan_mode: str) -> int:
     return fans[fan_mode]
 
 
-def _generator(rng: Rng) -> np.random.Generator:
+def _generator(rng: _Rng) -> np.random.Generator:
     if isinstance(rng, bool) or not isinstance(rng, np.random.Generator | int | np.integer | None):
         raise TypeError(f"rng must be a numpy.random.Generator, an int or None, not {rng!r}")
     return np.random.default_rng(rng)
@@ -54,14 +55,14 @@ def _check_gain(gain: float) -> float:
     return float(gain)
 
 
-def _normal(shape: Sequence[int], std: float, rng: Rng, dtype: DTypeLike) -> NDArray[Any]:
+def _normal(shape: Sequence[int], std: float, rng: _Rng, dtype: DTypeLike) -> NDArray[Any]:
     dtype = _dtype(dtype)
     w = _generator(rng).standard_normal(_fans(shape), dtype)
     w *= dtype.type(std)
     return w
 
 
-def _uniform(shape: Sequence[int], bound: float, rng: Rng, dtype: DTypeLike) -> NDArray[Any]:
+def _uniform(shape: Sequence[int], bound: float, rng: _Rng, dtype: DTypeLike) -> NDArray[Any]:
     """Uniform in [-bound, bound], made in the dtype itself."""
     dtype = _dtype(dtype)
     w = _generator(rng).random(_fans(shape), dtype)
@@ -75,7 +76,7 @@ def he_normal(
     *,
     gain: float = math.sqrt(2),
     fan_mode: str = "fan_in",
-    rng: Rng = None,
+    rng: _Rng = None,
     dtype: DTypeLike = np.float32,
 ) -> NDArray[Any]:
     """Normal weights of standard deviation gain / sqrt(fan): ReLU layers keep the variance.
@@ -125,7 +126,7 @@ def he_uniform(
     *,
     gain: float = math.sqrt(2),
     fan_mode: str = "fan_in",
-    rng: Rng = None,
+    rng: _Rng = None,
     dtype: DTypeLike = np.float32,
 ) -> NDArray[Any]:
     """Uniform weights with the variance of `he_normal`.
@@ -169,7 +170,7 @@ def he_uniform(
 
 
 def xavier_normal(
-    shape: Sequence[int], *, gain: float = 1.0, rng: Rng = None, dtype: DTypeLike = np.float32
+    shape: Sequence[int], *, gain: float = 1.0, rng: _Rng = None, dtype: DTypeLike = np.float32
 ) -> NDArray[Any]:
     """Normal weights between keeping the variance of signals and that of gradients.
 
@@ -211,7 +212,7 @@ def xavier_normal(
 
 
 def xavier_uniform(
-    shape: Sequence[int], *, gain: float = 1.0, rng: Rng = None, dtype: DTypeLike = np.float32
+    shape: Sequence[int], *, gain: float = 1.0, rng: _Rng = None, dtype: DTypeLike = np.float32
 ) -> NDArray[Any]:
     """Uniform weights with the variance of `xavier_normal`: Glorot's "normalized initialization".
 
@@ -253,7 +254,7 @@ def xavier_uniform(
 
 
 def fan_in_uniform(
-    shape: Sequence[int], *, gain: float = 1.0, rng: Rng = None, dtype: DTypeLike = np.float32
+    shape: Sequence[int], *, gain: float = 1.0, rng: _Rng = None, dtype: DTypeLike = np.float32
 ) -> NDArray[Any]:
     """Uniform weights up to 1 / sqrt(n_in): the older rule, too small for deep ReLU networks.
 
