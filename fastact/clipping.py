@@ -41,7 +41,7 @@ def _leaves(tree: Any, path: str) -> Iterator[tuple[str, Any]]:
 def _arrays(grads: Any) -> Named:
     arrays = [(path, np.asarray(leaf)) for path, leaf in _leaves(grads, "grads")]
     for path, a in arrays:
-        if a.dtype.newbyteorder("=") not in (np.float32, np.float64):
+        if a.dtype.char not in "fd":
             raise TypeError(f"{path} must be of float32 or float64, not {a.dtype}")
     return arrays
 
@@ -61,7 +61,7 @@ def _rebuild(tree: Any, arrays: Iterator[Array]) -> Any:
 def _targets(arrays: Named, out: Any) -> list[Array]:
     """Where to write, an array for each of grads: new ones, or those of `out`, all checked."""
     if out is None:
-        return [np.empty_like(a, dtype=a.dtype.newbyteorder("=")) for _, a in arrays]
+        return [np.empty_like(a, dtype=a.dtype.char) for _, a in arrays]
     named = list(_leaves(out, "out"))
     if [path[len("out") :] for path, _ in named] != [path[len("grads") :] for path, _ in arrays]:
         raise ValueError("out must have the structure of grads")
@@ -203,12 +203,14 @@ def _same_place(a: Array, b: Array) -> bool:
 
 def _rescale(a: Array, target: Array, factor: float, zero_nonfinite: bool = False) -> None:
     """target = factor * a. Nothing is written in place where nothing changes."""
+    apart = not np.may_share_memory(a, target)
+    in_place = not apart and _same_place(a, target)
     if factor == 1 and not zero_nonfinite:
-        if not _same_place(a, target):
+        if not in_place:
             target[...] = a
         return
     alike = _is_plain(a) and _is_plain(target) and a.strides == target.strides
-    if alike and (not np.may_share_memory(a, target) or _same_place(a, target)):
+    if alike and (apart or in_place):
         _axis.rescale(a, target, factor, zero_nonfinite)
         return
     a = _plain(a)
