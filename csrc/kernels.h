@@ -67,7 +67,6 @@ typedef struct {
 } fastact_kernels;
 
 /* dispatch.c */
-enum { FASTACT_ISAS = 5 };
 const fastact_kernels *fastact_active(void);
 int fastact_select(const char *isa);  /* 0, or -1 where this machine or this build cannot run it */
 const char *fastact_isa_built(int k); /* names in ascending order of width, NULL past the last */

@@ -1,5 +1,5 @@
-/* Unevaluated sums hi + lo of two T, lo a few ulps of hi at the most: about twice the precision of T, so that the one
- * rounding that a result needs is its last. The error-free transformations are Dekker's (1971) and Knuth's. */
+/* Unevaluated sums hi + lo of two T, lo small beside hi: more precise than T, so that the one rounding that a result needs
+ * is its last. The error-free transformations are Dekker's (1971) and Knuth's. */
 
 #define Pair FN(Pair)
 #define pair FN(pair)

@@ -132,7 +132,7 @@ typedef struct {
 } Exp;
 
 /* exp(x + *lo), lo NULL or |*lo| <= ulp(x), where n = x / ln2 leaves 2^(n + scale) an exponent field.
- * x = n ln2 + r, |r| <= ln2/2, n LN2_HI exact; the rounding of r costs at most 2^-3 ULP of exp, that of s is kept in lo. */
+ * x = n ln2 + r, |r| <= ln2/2, n LN2_HI exact; the rounding of r costs at most 2^-2 ULP of exp, that of s is kept in lo. */
 static INLINE Exp exp_scaled(V x, const V *lo, int scale) {
   V magic = vset(PICK(0x1.8p23f, 0x1.8p52) + (T)(EXPONENT_BIAS + scale));
   V biased = vfma(x, vset(LOG2E), magic), n = biased - magic;

@@ -8,9 +8,8 @@ import pytest
 
 import fastact
 from fastact import _ufuncs
-from fastact._config import get_config
 
-X86 = "sse2" in get_config()["isas_built"]
+X86 = "sse2" in fastact.get_config()["isas_built"]
 pytestmark = [
     pytest.mark.skipif(not X86, reason="knows the registers of x86-64"),
     pytest.mark.skipif(shutil.which("objdump") is None, reason="needs objdump (binutils)"),

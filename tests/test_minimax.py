@@ -1,0 +1,34 @@
+"""The constants of the kernels are those that tools/minimax.py fits, and whose error it prints."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+HEX_FLOAT = r"-?0x[0-9a-f.]+p[-+]?\d+f?"
+
+
+@pytest.mark.parametrize("table", ["exp", "log1p", "constants", "mills"])
+def test_kernels_have_the_constants_of_the_fit(table):
+    """Every coefficient that tools/minimax.py prints, and the leading part of every constant."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools/minimax.py", table], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    in_kernels = set(re.findall(HEX_FLOAT, (ROOT / "csrc/vmath.h").read_text()))
+    if table == "constants":
+        wanted = {"LN2", "LOG2E", "INV_SQRT_2PI", "SELU_SCALE", "SELU_SCALE_ALPHA"}
+        wanted |= {"2*SQRT_2_OVER_PI", "2*SQRT_2_OVER_PI*CUBIC"}
+        printed = [line.split("=") for line in done.stdout.splitlines()]
+        leading = [
+            re.findall(HEX_FLOAT, value)[0] for name, value in printed if name.strip() in wanted
+        ]
+        assert len(leading) == 2 * len(wanted)
+        assert set(leading) <= in_kernels
+    else:
+        numbers = re.findall(HEX_FLOAT, done.stdout)
+        assert len(numbers) > 10
+        assert set(numbers) <= in_kernels
