@@ -44,7 +44,7 @@ def docstring(row: dict[str, Any], form: Form, name: str, arguments: tuple[str, 
             "out",
             "grad * f'(x), of the broadcast shape of the inputs, computed in one pass.",
         ),
-        Form.with_derivative: ("f, derivative", "f(x) and f'(x), which share their exponential."),
+        Form.with_derivative: ("f, derivative", "f(x) and f'(x), computed in one pass."),
     }
     lines = [
         row["summary"]
