@@ -32,6 +32,12 @@ static INLINE VD FN(leaky_relu)(V x, V negative_slope) {
   return (VD){vsel(positive, x, left), vsel(vordered(x), d, x)};
 }
 
+/* grad * this is the gradient of the slopes: min(x, 0) */
+static INLINE V FN(leaky_relu_parameter)(V x, V negative_slope) {
+  (void)negative_slope;
+  return vmin(vset(0), x);
+}
+
 /* ---- exponential left branch ---- */
 
 /* exp(min(x, 0)) */

@@ -46,49 +46,84 @@ static INLINE void FN(sweep)(FN(Formula) formula, enum fastact_form form, int pa
     FN(sweep_with)(formula, form, parameters, 0, in, step, out, n);
 }
 
+/* grad * x * slope: the larger of grad and x meets the slope first, so that nothing is lost on the way to a result. */
+static INLINE V FN(three_factors)(V grad, V x, V slope) {
+  M first = vlt(vabs(x), vabs(grad));
+  return vsel(first, grad, x) * slope * vsel(first, x, grad);
+}
+
+/* x * act(gate), and its two gradients */
+static INLINE void FN(sweep_gate)(FN(Formula) act, enum fastact_form form, const T *const *in, const size_t *step,
+                                  T *const *out, size_t n) {
+  int first = form == FASTACT_BACKWARD;
+  for (size_t i = 0; i < n; i += LANES) {
+    V x = vload(in[first] + i * step[first]);
+    VD both = act(vload(in[first + 1] + i * step[first + 1]), NULL);
+    if (form == FASTACT_FORWARD) vstore(out[0] + i, x * both.f);
+    if (form == FASTACT_BACKWARD) {
+      V grad = vload(in[0] + i * step[0]);
+      vstore(out[0] + i, grad * both.f);
+      vstore(out[1] + i, FN(three_factors)(grad, x, both.d));
+    }
+  }
+}
+
 /* Symbols carry form, dtype and ISA, for profilers and for the test that reads the assembly. */
 #define KERNEL_NAME(name, form) CAT(FN(name##_##form), ISA)
-#define KERNEL(name, form, parameters) \
+#define KERNEL(name, form, sweep) \
   static NOINLINE void KERNEL_NAME(name, form)(const T *const *in, const size_t *step, T *const *out, size_t n) { \
-    FN(sweep)(FN(name##_formula), form, parameters, in, step, out, n); \
+    sweep; \
   }
-#define KERNELS(name, parameters, call) \
+#define FORMULA(name, value) \
   static INLINE VD FN(name##_formula)(V x, const V *p) { \
     (void)p; \
-    return call; \
-  } \
-  KERNEL(name, FASTACT_FORWARD, parameters) \
-  KERNEL(name, FASTACT_DERIVATIVE, parameters) \
-  KERNEL(name, FASTACT_BACKWARD, parameters) \
-  KERNEL(name, FASTACT_WITH_DERIVATIVE, parameters)
-#define ACTIVATION0(name, ...) KERNELS(name, 0, FN(name)(x))
-#define ACTIVATION1(name, ...) KERNELS(name, 1, FN(name)(x, p[0]))
+    return value; \
+  }
+#define CALL_0(f) f(x)
+#define CALL_1(f) f(x, p[0])
+#define CALL_2(f) f(x, p[0], p[1])
+#define CALL_4(f) f(x, p[0], p[1], p[2], p[3])
+#define ACTIVATION_KERNEL(name, form, count) \
+  KERNEL(name, form, FN(sweep)(FN(name##_formula), form, count, in, step, out, n))
+#define ACTIVATION(name, count, ...) \
+  FORMULA(name, CALL_##count(FN(name))) \
+  ACTIVATION_KERNEL(name, FASTACT_FORWARD, count) \
+  ACTIVATION_KERNEL(name, FASTACT_DERIVATIVE, count) \
+  ACTIVATION_KERNEL(name, FASTACT_BACKWARD, count) \
+  ACTIVATION_KERNEL(name, FASTACT_WITH_DERIVATIVE, count)
+#define GATE(name, act, ...) \
+  KERNEL(name, FASTACT_FORWARD, FN(sweep_gate)(FN(act##_formula), FASTACT_FORWARD, in, step, out, n)) \
+  KERNEL(name, FASTACT_BACKWARD, FN(sweep_gate)(FN(act##_formula), FASTACT_BACKWARD, in, step, out, n))
 #define FROM_OUTPUT(name, ...) \
-  static INLINE VD FN(name##_from_output_formula)(V y, const V *p) { \
-    (void)p; \
-    return (VD){FN(name##_from_output)(y), y}; \
-  } \
-  KERNEL(name##_from_output, FASTACT_FORWARD, 0)
+  FORMULA(name##_from_output, ((VD){FN(name##_from_output)(x), x})) \
+  ACTIVATION_KERNEL(name##_from_output, FASTACT_FORWARD, 0)
+#define PARAMETER_GRADIENT(name, count, ...) \
+  FORMULA(name##_parameter, ((VD){x, CALL_##count(FN(name##_parameter))})) \
+  ACTIVATION_KERNEL(name##_parameter, FASTACT_BACKWARD, count)
 #include "activations.def"
-#undef ACTIVATION0
-#undef ACTIVATION1
+#undef ACTIVATION
+#undef GATE
 #undef FROM_OUTPUT
+#undef PARAMETER_GRADIENT
+#undef ACTIVATION_KERNEL
+#undef FORMULA
 #undef KERNEL
-#undef KERNELS
 
-#define ROW(name) \
-  {KERNEL_NAME(name, FASTACT_FORWARD), KERNEL_NAME(name, FASTACT_DERIVATIVE), KERNEL_NAME(name, FASTACT_BACKWARD), \
-   KERNEL_NAME(name, FASTACT_WITH_DERIVATIVE)},
-#define ACTIVATION0(name, ...) ROW(name)
-#define ACTIVATION1(name, ...) ROW(name)
-#define FROM_OUTPUT(name, ...) {KERNEL_NAME(name##_from_output, FASTACT_FORWARD)},
+#define ENTRY(name, form) [form] = KERNEL_NAME(name, form)
+#define ACTIVATION(name, ...) \
+  {ENTRY(name, FASTACT_FORWARD), ENTRY(name, FASTACT_DERIVATIVE), ENTRY(name, FASTACT_BACKWARD), \
+   ENTRY(name, FASTACT_WITH_DERIVATIVE)},
+#define GATE(name, ...) {ENTRY(name, FASTACT_FORWARD), ENTRY(name, FASTACT_BACKWARD)},
+#define FROM_OUTPUT(name, ...) {ENTRY(name##_from_output, FASTACT_FORWARD)},
+#define PARAMETER_GRADIENT(name, ...) {ENTRY(name##_parameter, FASTACT_BACKWARD)},
 static const FN(Kernel) FN(kernels)[][FASTACT_FORMS] = {
 #include "activations.def"
 };
-#undef ACTIVATION0
-#undef ACTIVATION1
+#undef ACTIVATION
+#undef GATE
 #undef FROM_OUTPUT
-#undef ROW
+#undef PARAMETER_GRADIENT
+#undef ENTRY
 #undef KERNEL_NAME
 
 static int FN(is_tiny)(T y) { return y < PICK(FLT_MIN, DBL_MIN) && y > -PICK(FLT_MIN, DBL_MIN); }
@@ -222,8 +257,7 @@ static void FN(replicate)(T *stage, const char *operand) {
 
 static void FN(elementwise)(int row, enum fastact_form form, char *const *operands, const ptrdiff_t *strides, size_t n) {
   T stage[FASTACT_MAX_OPERANDS][FN(STAGE) + LANES] ALIGNED;
-  int nout = form == FASTACT_WITH_DERIVATIVE ? 2 : 1;
-  int nin = 1 + (form == FASTACT_BACKWARD) + fastact_activations[row].parameters;
+  int nin = fastact_nin(&fastact_activations[row], form), nout = fastact_nout(&fastact_activations[row], form);
   FN(Job) job = {FN(kernels)[row][form], nin, nout, operands, strides, stage, 0};
   for (int k = 0; k < nin; k++)
     if (strides[k] == 0) FN(replicate)(stage[k], operands[k]);

@@ -18,22 +18,52 @@
 enum fastact_form { FASTACT_FORWARD, FASTACT_DERIVATIVE, FASTACT_BACKWARD, FASTACT_WITH_DERIVATIVE, FASTACT_FORMS };
 enum fastact_dtype { FASTACT_F32, FASTACT_F64, FASTACT_DTYPES };
 
-#define FASTACT_MAX_PARAMETERS 2
-#define FASTACT_MAX_OPERANDS (2 + FASTACT_MAX_PARAMETERS + 2) /* grad, x, parameters, f, f' */
+#define FASTACT_MAX_PARAMETERS 4
+#define FASTACT_MAX_ROOTS 2
+#define FASTACT_MAX_OPERANDS (2 + FASTACT_MAX_PARAMETERS + 2) /* grad, x, parameters, two outputs */
 
-/* One row of activations.def, as Python reads it. */
+enum fastact_kind {
+  FASTACT_ACTIVATION,        /* f(x, parameters), all four forms */
+  FASTACT_GATE,              /* x * act(gate): forward, and a backward that gives (dx, dgate) */
+  FASTACT_FROM_OUTPUT,       /* f' in terms of y = f(x): forward only */
+  FASTACT_PARAMETER_GRADIENT /* grad * df/dparameter: backward only */
+};
+
 typedef struct {
-  const char *name, *summary, *formula, *derivative, *kinks, *source;
-  int from_output; /* 1: a FROM_OUTPUT row, which has the forward form only */
-  int parameters;
-  const char *parameter[FASTACT_MAX_PARAMETERS];
-  double fallback[FASTACT_MAX_PARAMETERS]; /* the parameters' defaults */
-  double root;                             /* NaN: f' crosses no zero */
-  double ulp[4];                           /* float32 f, f', float64 f, f' */
+  const char *name;
+  double fallback;
+  const char *meaning;
+} fastact_parameter;
+
+/* What others call it; NULL where they have none. */
+typedef struct {
+  const char *torch, *jax, *keras, *onnx, *tensorflow;
+} fastact_peers;
+
+/* One row of activations.def, as Python reads it; what a row leaves out is 0. */
+typedef struct {
+  const char *name;
+  enum fastact_kind kind;
+  int parameters; /* how many operands follow x */
+  const char *summary, *formula, *derivative, *kinks, *source, *note;
+  fastact_parameter parameter[FASTACT_MAX_PARAMETERS];
+  double domain[2]; /* {0, 0}: every number */
+  int roots;        /* how often f' crosses zero, and where, at the default parameters */
+  double root[FASTACT_MAX_ROOTS];
+  double ulp[4]; /* float32 f, f', float64 f, f' */
+  fastact_peers peers;
 } fastact_activation;
 
 extern const fastact_activation fastact_activations[];
 extern const int fastact_activation_count;
+
+/* How many inputs and outputs a row has in one of its forms. */
+static inline int fastact_nin(const fastact_activation *row, enum fastact_form form) {
+  return 1 + (form == FASTACT_BACKWARD) + row->parameters;
+}
+static inline int fastact_nout(const fastact_activation *row, enum fastact_form form) {
+  return form == FASTACT_WITH_DERIVATIVE || (row->kind == FASTACT_GATE && form == FASTACT_BACKWARD) ? 2 : 1;
+}
 
 /* Operands are inputs (grad, x, parameters), then outputs; strides are in bytes and may be 0 or negative. */
 typedef void (*fastact_elementwise)(int row, enum fastact_form form, char *const *operands, const ptrdiff_t *strides,

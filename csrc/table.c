@@ -1,16 +1,11 @@
 /* activations.def compiled for readers outside the kernels. */
 #include "kernels.h"
 
-#include <math.h>
-
-#define NO_ROOT NAN
-#define ULPS(f32, d32, f64, d64) {f32, d32, f64, d64}
-#define ACTIVATION0(name, summary, formula, derivative, kinks, root, ulps, source) \
-  {#name, summary, formula, derivative, kinks, source, 0, 0, {0}, {0}, root, ulps},
-#define ACTIVATION1(name, p, p_default, summary, formula, derivative, kinks, root, ulps, source) \
-  {#name, summary, formula, derivative, kinks, source, 0, 1, {#p}, {p_default}, root, ulps},
-#define FROM_OUTPUT(name, summary, formula, ulps, source) \
-  {#name "_from_output", summary, formula, "", "none", source, 1, 0, {0}, {0}, NO_ROOT, ulps},
+#define ROW(row_name, row_kind, count, ...) {.name = row_name, .kind = row_kind, .parameters = count, __VA_ARGS__},
+#define ACTIVATION(name, count, ...) ROW(#name, FASTACT_ACTIVATION, count, __VA_ARGS__)
+#define GATE(name, act, ...) ROW(#name, FASTACT_GATE, 1, __VA_ARGS__)
+#define FROM_OUTPUT(name, ...) ROW(#name "_from_output", FASTACT_FROM_OUTPUT, 0, __VA_ARGS__)
+#define PARAMETER_GRADIENT(name, count, ...) ROW(#name "_parameter", FASTACT_PARAMETER_GRADIENT, count, __VA_ARGS__)
 
 const fastact_activation fastact_activations[] = {
 #include "activations.def"

@@ -1,4 +1,4 @@
-"""The four functions of an activation: their names, arguments and docstrings."""
+"""The functions that a row of the table has: their names, arguments and docstrings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Form(IntEnum):
-    """The four functions of an activation, numbered as in csrc/kernels.h."""
+    """What a function gives, numbered as in csrc/kernels.h."""
 
     forward = 0
     derivative = 1
@@ -18,68 +18,109 @@ class Form(IntEnum):
     def suffix(self) -> str:
         return "" if self is Form.forward else f"_{self.name}"
 
-    @property
-    def arguments(self) -> tuple[str, ...]:
-        return ("grad", "x") if self is Form.backward else ("x",)
+
+FORMS = {
+    "activation": tuple(Form),
+    "gate": (Form.forward, Form.backward),
+    "from_output": (Form.forward,),
+    "parameter_gradient": (Form.backward,),
+}
+
+MEANING = {
+    "grad": "Gradient with respect to f(x).",
+    "x": "Input.",
+    "y": "Output y = f(x).",
+    "gate": "What the gate is computed from; broadcasts against x.",
+}
 
 
-def docstring(row: dict[str, Any], form: Form, name: str, arguments: tuple[str, ...]) -> str:
+def arguments(kind: str, form: Form) -> tuple[str, ...]:
+    """What a function takes before its parameters."""
+    own = {"gate": ("x", "gate"), "from_output": ("y",)}.get(kind, ("x",))
+    return ("grad", *own) if form is Form.backward else own
+
+
+def docstring(row: dict[str, Any], form: Form, name: str) -> str:
     """A numpydoc docstring; the ULP bounds are the table's."""
-    f32, d32, f64, d64 = row["ulp"]
-    y = "y" if row["from_output"] else "x"
-    value, slope = (
-        f"within {single:g} ULP in float32 and {double:g} in float64"
-        for single, double in ((f32, f64), (d32, d64))
-    )
-    bounds = {
-        Form.forward: f"f {value}",
-        Form.derivative: f"f' {slope}",
-        Form.backward: f"f' {slope}, and one rounding for the product",
-        Form.with_derivative: f"f {value}, f' {slope}",
-    }
-    returns = {
-        Form.forward: ("out", f"f({y}), of the broadcast shape of the inputs."),
+    kind, takes = row["kind"], arguments(row["kind"], form)
+    title = f" ({form.name.replace('_', ' ')})" if kind != "parameter_gradient" and form else ""
+    lines = [row["summary"] + title, "", "Parameters", "----------"]
+    for argument in takes:
+        lines += [f"{argument} : array_like of float", f"    {MEANING[argument]}"]
+    for parameter, default, meaning in row["parameters"]:
+        lines += [f"{parameter} : array_like, default {default:g}"]
+        lines += [f"    {meaning[0].upper()}{meaning[1:]}; broadcasts against {takes[-1]}."]
+    if kind != "parameter_gradient":
+        lines += ["out, where, casting, order, dtype, subok", "    As for every `numpy.ufunc`."]
+    result, meaning = _returns(row, form)
+    lines += ["", "Returns", "-------", f"{result} : ndarray or scalar", f"    {meaning}", ""]
+    lines += ["Raises", "------", "TypeError", "    For complex and object input.", ""]
+    lines += ["Notes", "-----", *_formulas(row, form), ""]
+    if row["domain"] != (0, 0):
+        low, high = row["domain"]
+        lines += [f"NaN outside of [{low:g}, {high:g}], the limit at its ends.", ""]
+    if row["kinks"] not in ("", "none"):
+        lines += [f"At the kink {row['kinks']}.", ""]
+    if row["note"]:
+        lines += [row["note"], ""]
+    lines += [f"Accuracy: {_bounds(row, form)}, on every ISA.", "", f"Source: {row['source']}.", ""]
+    return "\n".join([*lines, *_example(kind, form, name, takes)]) + "\n"
+
+
+def _returns(row: dict[str, Any], form: Form) -> tuple[str, str]:
+    if row["kind"] == "parameter_gradient":
+        parameter = row["parameters"][0][0]
+        return "out", (
+            f"Sum of grad * df/d{parameter} over the axes along which {parameter} was "
+            f"broadcast, of the shape of {parameter}."
+        )
+    if row["kind"] == "gate" and form is Form.backward:
+        return "dx, dgate", "Gradients with respect to x and to gate, computed in one pass."
+    return {
+        Form.forward: ("out", "f, of the broadcast shape of the inputs."),
         Form.derivative: ("out", "f'(x), of the broadcast shape of the inputs."),
         Form.backward: (
             "out",
             "grad * f'(x), of the broadcast shape of the inputs, computed in one pass.",
         ),
         Form.with_derivative: ("f, derivative", "f(x) and f'(x), computed in one pass."),
-    }
-    lines = [
-        row["summary"]
-        if form is Form.forward
-        else f"{row['summary']} ({form.name.replace('_', ' ')})",
-        "",
-    ]
-    lines += ["Parameters", "----------"]
-    for argument in arguments:
-        meaning = {
-            "grad": "Gradient with respect to f(x).",
-            "x": "Input.",
-            "y": "Output y = f(x).",
-        }[argument]
-        lines += [f"{argument} : array_like of float32 or float64", f"    {meaning}"]
-    for parameter, default in row["parameters"]:
-        lines += [f"{parameter} : array_like, default {default:g}", f"    Broadcast against {y}."]
-    lines += ["out, where, casting, order, dtype, subok", "    As for every `numpy.ufunc`.", ""]
-    result, meaning = returns[form]
-    lines += ["Returns", "-------", f"{result} : ndarray or scalar", f"    {meaning}", ""]
-    lines += ["Raises", "------", "TypeError", "    For complex and object input.", ""]
-    lines += ["Notes", "-----", f"f({y}) = {row['formula']}"]
-    if form is not Form.forward:
+    }[form]
+
+
+def _formulas(row: dict[str, Any], form: Form) -> list[str]:
+    if row["kind"] == "parameter_gradient":
+        return [f"df/d{row['parameters'][0][0]} = {row['formula']}"]
+    lines = [f"f({', '.join(arguments(row['kind'], Form.forward))}) = {row['formula']}"]
+    if form is not Form.forward and row["derivative"]:
         lines += ["", f"f'(x) = {row['derivative']}"]
-    if row["kinks"] != "none":
-        lines += ["", f"At the kink {row['kinks']}."]
-    lines += ["", f"Accuracy: {bounds[form]}, on every ISA.", "", f"Source: {row['source']}.", ""]
-    call = ", ".join(
-        {"grad": "np.float32(2)", "x": "x", "y": "x"}[argument] for argument in arguments
+    return lines
+
+
+def _bounds(row: dict[str, Any], form: Form) -> str:
+    f32, d32, f64, d64 = row["ulp"]
+    value, slope = (
+        f"within {single:g} ULP in float32 and {double:g} in float64"
+        for single, double in ((f32, f64), (d32, d64))
     )
-    lines += ["Examples", "--------", ">>> import numpy as np, fastact"]
+    if row["kind"] == "gate":
+        return "the activation's own bound, and one rounding for each further factor"
+    if row["kind"] == "parameter_gradient":
+        return f"df/dparameter {value}, one rounding for the product, summed in float64"
+    return {
+        Form.forward: f"f {value}",
+        Form.derivative: f"f' {slope}",
+        Form.backward: f"f' {slope}, and one rounding for the product",
+        Form.with_derivative: f"f {value}, f' {slope}",
+    }[form]
+
+
+def _example(kind: str, form: Form, name: str, takes: tuple[str, ...]) -> list[str]:
+    call = ", ".join("np.float32(2)" if argument == "grad" else "x" for argument in takes)
+    lines = ["Examples", "--------", ">>> import numpy as np, fastact"]
     lines += [">>> x = np.array([0.25, 0.5, 0.75], dtype=np.float32)"]
-    if form is Form.with_derivative:
-        lines += [f">>> f, derivative = fastact.{name}({call})", ">>> f.shape, derivative.dtype"]
-        lines += ["((3,), dtype('float32'))"]
-    else:
-        lines += [f">>> fastact.{name}({call}).shape", "(3,)"]
-    return "\n".join(lines) + "\n"
+    if form is Form.with_derivative or (kind == "gate" and form is Form.backward):
+        first, second = ("dx", "dgate") if kind == "gate" else ("f", "derivative")
+        lines += [f">>> {first}, {second} = fastact.{name}({call})"]
+        return [*lines, f">>> {first}.shape, {second}.dtype", "((3,), dtype('float32'))"]
+    shape = "()" if kind == "parameter_gradient" else "(3,)"
+    return [*lines, f">>> fastact.{name}({call}).shape", shape]

@@ -11,19 +11,43 @@ cdef extern from "kernels.h" nogil:
     enum:
         FASTACT_DTYPES
 
+    ctypedef enum fastact_kind "enum fastact_kind":
+        FASTACT_ACTIVATION
+        FASTACT_GATE
+        FASTACT_FROM_OUTPUT
+        FASTACT_PARAMETER_GRADIENT
+
+    ctypedef struct fastact_parameter:
+        const char *name
+        double fallback
+        const char *meaning
+
+    ctypedef struct fastact_peers:
+        const char *torch
+        const char *jax
+        const char *keras
+        const char *onnx
+        const char *tensorflow
+
     ctypedef struct fastact_activation:
         const char *name
+        fastact_kind kind
+        int parameters
         const char *summary
         const char *formula
         const char *derivative
         const char *kinks
         const char *source
-        int from_output
-        int parameters
-        const char **parameter
-        const double *fallback
-        double root
+        const char *note
+        fastact_parameter *parameter
+        const double *domain
+        int roots
+        const double *root
         const double *ulp
+        fastact_peers peers
+
+    int fastact_nin(const fastact_activation *row, fastact_form form)
+    int fastact_nout(const fastact_activation *row, fastact_form form)
 
     const fastact_activation *fastact_activations
     const int fastact_activation_count

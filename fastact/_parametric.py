@@ -1,20 +1,20 @@
-"""Activations with parameters: a callable over a real ufunc that has them as broadcast inputs."""
+"""Functions with parameters: callables over a real ufunc that has them as broadcast inputs."""
 
 from __future__ import annotations
 
 from inspect import Parameter as Argument
 from inspect import Signature
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
 
 class Parameter(NamedTuple):
-    """A parameter of an activation: PyTorch's name, and its default."""
+    """A parameter of an activation: PyTorch's name and default, and what it is."""
 
     name: str
     default: float
+    meaning: str
 
 
 class ParametricUfunc:
@@ -81,3 +81,22 @@ class ParametricUfunc:
 
     def __reduce__(self) -> str:
         return self.__name__
+
+
+class ParameterGradient(ParametricUfunc):
+    """Gradient of a loss with respect to the parameter of an activation, as for PReLU's slopes.
+
+    `ufunc` gives grad * df/dparameter for every element; calling this sums it, in float64, over
+    the axes along which the parameter was broadcast.
+    """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        each = np.asarray(super().__call__(*args, **kwargs))
+        position = self.nin - 1
+        parameter = args[position] if len(args) > position else None
+        name, default, _ = self.parameters[0]
+        shape = np.shape(kwargs.get(name, default) if parameter is None else parameter)
+        aligned = (1,) * (each.ndim - len(shape)) + shape
+        axes = tuple(k for k, n in enumerate(aligned) if n == 1)
+        total = np.sum(each, axis=axes, keepdims=True, dtype=np.float64)
+        return total.astype(each.dtype).reshape(shape)[()]

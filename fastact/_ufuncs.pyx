@@ -15,10 +15,14 @@ from fastact._kernels cimport (
     fastact_isa_built,
     fastact_kernels,
     fastact_last_isa,
+    fastact_nin,
+    fastact_nout,
     fastact_select,
-    FASTACT_BACKWARD,
+    FASTACT_ACTIVATION,
     FASTACT_DTYPES,
-    FASTACT_WITH_DERIVATIVE,
+    FASTACT_FROM_OUTPUT,
+    FASTACT_GATE,
+    FASTACT_PARAMETER_GRADIENT,
 )
 cimport numpy as cnp
 
@@ -33,6 +37,18 @@ cdef const fastact_kernels *active_kernels() noexcept nogil:
 
 # --- the table -----------------------------------------------------------------------------------
 
+KINDS = {
+    FASTACT_ACTIVATION: "activation",
+    FASTACT_GATE: "gate",
+    FASTACT_FROM_OUTPUT: "from_output",
+    FASTACT_PARAMETER_GRADIENT: "parameter_gradient",
+}
+
+
+cdef text(const char *s):
+    return "" if s == NULL else s.decode()
+
+
 def rows():
     """Every row of csrc/activations.def, as dictionaries of plain values."""
     cdef const fastact_activation *a
@@ -41,16 +57,28 @@ def rows():
         a = &fastact_activations[i]
         result.append({
             "row": i,
-            "name": a.name.decode(),
-            "summary": a.summary.decode(),
-            "formula": a.formula.decode(),
-            "derivative": a.derivative.decode(),
-            "kinks": a.kinks.decode(),
-            "source": a.source.decode(),
-            "from_output": bool(a.from_output),
-            "parameters": [(a.parameter[k].decode(), a.fallback[k]) for k in range(a.parameters)],
-            "root": a.root,
-            "ulp": [a.ulp[k] for k in range(4)],
+            "name": text(a.name),
+            "kind": KINDS[a.kind],
+            "summary": text(a.summary),
+            "formula": text(a.formula),
+            "derivative": text(a.derivative),
+            "kinks": text(a.kinks),
+            "source": text(a.source),
+            "note": text(a.note),
+            "parameters": [
+                (text(a.parameter[k].name), a.parameter[k].fallback, text(a.parameter[k].meaning))
+                for k in range(a.parameters if a.kind != FASTACT_GATE else 0)
+            ],
+            "domain": (a.domain[0], a.domain[1]),
+            "roots": tuple(a.root[k] for k in range(a.roots)),
+            "ulp": tuple(a.ulp[k] for k in range(4)),
+            "peers": {
+                "torch": text(a.peers.torch),
+                "jax": text(a.peers.jax),
+                "keras": text(a.peers.keras),
+                "onnx": text(a.peers.onnx),
+                "tensorflow": text(a.peers.tensorflow),
+            },
         })
     return result
 
@@ -78,8 +106,8 @@ keep_alive = []  # NumPy borrows the name and docstring of a ufunc
 
 def make_ufunc(int row, int form, str name, str doc):
     """A new ufunc for one row and form of the table; `fastact_form` numbers the forms."""
-    cdef int nin = 1 + (form == FASTACT_BACKWARD) + fastact_activations[row].parameters
-    cdef int nout = 2 if form == FASTACT_WITH_DERIVATIVE else 1
+    cdef int nin = fastact_nin(&fastact_activations[row], <fastact_form>form)
+    cdef int nout = fastact_nout(&fastact_activations[row], <fastact_form>form)
     cdef LoopData *data = <LoopData *>PyMem_Malloc(FASTACT_DTYPES * sizeof(LoopData))
     cdef void **pointers = <void **>PyMem_Malloc(FASTACT_DTYPES * sizeof(void *))
     cdef char *types = <char *>PyMem_Malloc(FASTACT_DTYPES * (nin + nout))
