@@ -35,6 +35,11 @@ cdef const fastact_kernels *active_kernels() noexcept nogil:
     return fastact_active()
 
 
+def kernels_address():
+    """Address of the active `fastact_kernels` (csrc/kernels.h), for the proofs, which call kernels from C."""
+    return <size_t>fastact_active()
+
+
 # --- the table -----------------------------------------------------------------------------------
 
 KINDS = {
