@@ -15,28 +15,10 @@
 #define exp_away FN(exp_away)
 #define half_log1p FN(half_log1p)
 
-/* ---- piecewise linear ---- */
+#include "piecewise.h"
 
-/* max(x, 0) */
-static INLINE VD FN(relu)(V x) {
-  V zero = vset(0);
-  V d = vsel(vlt(zero, x), vset(1), zero);
-  return (VD){vmax(zero, x), vsel(vordered(x), d, x)};
-}
-
-/* x if x > 0 else negative_slope * x */
-static INLINE VD FN(leaky_relu)(V x, V negative_slope) {
-  V zero = vset(0);
-  M positive = vlt(zero, x);
-  V d = vsel(positive, vset(1), negative_slope), left = negative_slope * vmin(zero, x); /* no flags from the right */
-  return (VD){vsel(positive, x, left), vsel(vordered(x), d, x)};
-}
-
-/* grad * this is the gradient of the slopes: min(x, 0) */
-static INLINE V FN(leaky_relu_parameter)(V x, V negative_slope) {
-  (void)negative_slope;
-  return vmin(vset(0), x);
-}
+#include "algebraic.h"
+#include "primitives.h"
 
 /* ---- exponential left branch ---- */
 
@@ -49,6 +31,25 @@ static INLINE VD FN(elu)(V x, V alpha) {
   Pair left = one_minus_exp(e, plus_exp(1, e));
   return (VD){vsel(vlt(x, vset(0)), pair_times(left, -alpha), x),
               vsel(vlt(vset(0), x), vset(1), unscaled_any(pair_times(exp_mantissa(e), alpha), e.power))};
+}
+
+/* df/dalpha = expm1(min(x, 0)) */
+static INLINE V FN(elu_parameter)(V x, V alpha) {
+  (void)alpha;
+  Exp e = exp_left(x);
+  return vsel(vlt(x, vset(0)), -pair_round(one_minus_exp(e, plus_exp(1, e))), unless_nan(x, vset(0)));
+}
+
+/* x if x > 0 else alpha * expm1(v), v = x / alpha, which is x where v is tiny; an alpha that is not positive has no f */
+static INLINE VD FN(celu)(V x, V alpha) {
+  V zero = vset(0), largest = vset(PICK(FLT_MAX, DBL_MAX)), r = vmin(largest, vset(1) / alpha);
+  Pair v = pair_over(pair(vmax(-largest, vmin(zero, x)), zero), inverse_from(r, pair(alpha, zero)));
+  M finite = vlt(vset(-EXP_LIMIT), v.hi), tiny = vlt(vset(PICK(-0x1p-40f, -0x1p-80)), v.hi);
+  V lo = vsel(finite, v.lo, zero), known = vsel(vlt(zero, alpha), alpha, vset((T)NAN));
+  Exp e = exp_parts(vmax(vset(-EXP_LIMIT), v.hi), &lo);
+  V left = vsel(tiny, x, pair_times(one_minus_exp(e, plus_exp(1, e)), -known));
+  V d = unscaled(pair_round(exp_mantissa(e)), e.power);
+  return (VD){vsel(vlt(x, zero), left, x), vsel(vlt(zero, x), vset(1), unless_nan(known, unless_nan(x, d)))};
 }
 
 /* scale * (x if x > 0 else alpha * expm1(x)) */
@@ -110,6 +111,18 @@ static INLINE VD FN(tanh)(V x) {
   return (VD){vcopysign(pair_round(pair_over(one_minus_exp(z, d), inverse)), x), unscaled(C(4) * slope, z.power)};
 }
 
+/* x - tanh(x), a series of x^3 left of 1; f' = tanh(x)^2 */
+static INLINE VD FN(tanhshrink)(V x) {
+  V a = vabs(x), one = vset(1), inside = vmin(one, a), w = inside * inside;
+  Exp z = exp_parts(vmax(vset(-EXP_LIMIT), C(-2) * a), NULL);
+  Pair d = plus_exp(1, z), t = pair_over(one_minus_exp(z, d), inverse_of(d)), difference = exact_sum(a, -t.hi);
+  Pair series = fast_sum(vset(THIRD), w * polynomial(w, FN(tanhshrink_p), COUNT(FN(tanhshrink_p))));
+  series.lo += vset(THIRD_LO);
+  V small = pair_times(pair_product(series, exact_product(inside, inside)), inside);
+  V large = vsel(vlt(a, vset((T)INFINITY)), difference.hi + (difference.lo - t.lo), a);
+  return (VD){vcopysign(vsel(vlt(a, one), small, unless_nan(x, large)), x), pair_round(pair_product(t, t))};
+}
+
 static INLINE V FN(tanh_from_output)(V y) { return (C(1) - y) * (C(1) + y); }
 
 /* f = x sigmoid(v) and f' = sigmoid(v) (1 + w sigmoid(-v)), where w = x dv/dx */
@@ -128,6 +141,35 @@ static INLINE VD gated(V x, Pair v, Pair w) {
 static INLINE VD FN(silu)(V x) {
   V limit = vset(EXP_LIMIT), inside = vmax(-limit, vmin(limit, x));
   Pair v = pair(inside, vset(0));
+  VD y = gated(inside, v, v);
+  y.f = vsel(vlt(limit, x), x, vcopysign(y.f, x));
+  return y;
+}
+
+/* x sigmoid(v), v = beta x; where v saturates x, which may be infinite, is not used */
+static INLINE VD FN(swish)(V x, V beta) {
+  V limit = vset(EXP_LIMIT), zero = vset(0);
+  Pair v = exact_product(beta, x);
+  M saturated = vlt(limit, vabs(v.hi));
+  v = pair(vmax(-limit, vmin(limit, v.hi)), vsel(saturated, zero, v.lo));
+  VD y = gated(vsel(saturated, zero, x), v, v);
+  y.f = vsel(vlt(v.hi, limit), vcopysign(y.f, x), x);
+  return y;
+}
+
+/* df/dbeta = x^2 sigmoid(v) sigmoid(-v), v = beta x */
+static INLINE V FN(swish_parameter)(V x, V beta) {
+  Pair v = exact_product(beta, x);
+  M saturated = vlt(vset(EXP_LIMIT), vabs(v.hi));
+  V lo = vsel(saturated, vset(0), v.lo), inside = vsel(saturated, vset(0), x);
+  Sides s = logistic_sides(logistic(v.hi, &lo));
+  return unless_nan(x, pair_times(pair_product(s.lower, s.upper), inside) * inside * vset(SCALE_DOWN));
+}
+
+/* x sigmoid(1.702 x) */
+static INLINE VD FN(quick_gelu)(V x) {
+  V limit = vset(PICK(75.0f, 587.0)), inside = vmax(-limit, vmin(limit, x));
+  Pair v = pair_product(pair(vset(QUICK), vset(QUICK_LO)), pair(inside, vset(0)));
   VD y = gated(inside, v, v);
   y.f = vsel(vlt(limit, x), x, vcopysign(y.f, x));
   return y;
@@ -171,6 +213,17 @@ static INLINE VD FN(softplus)(V x, V beta) {
   V half = pair_round(pair_over(half_log1p(z), inverse_from(r, pair(beta, vset(0)))));
   V f = vsel(vlt(vset(0), v.hi), x, vset(C(-0.0))) + unscaled_any(half, C(2) * z.power); /* -0 + y has the sign of y */
   return (VD){f, logistic_value(logistic(v.hi, &v.lo))};
+}
+
+/* df/dbeta = -(log1p(z) + |v| z / (1 + z)) / beta^2, z = exp(-|v|), v = beta x */
+static INLINE V FN(softplus_parameter)(V x, V beta) {
+  V limit = vset(EXP_LIMIT), b = vabs(beta), v = vmin(limit, vabs(x) * b);
+  Pair exact = exact_product(vabs(x), b);
+  V lo = vsel(vlt(v, limit), -exact.lo, vset(0));
+  Exp z = exp_parts(-v, &lo);
+  Pair other = pair_over(exp_mantissa(z), inverse_of(plus_exp(1, z)));
+  V sum = C(2) * pair_round(half_log1p(z)) + pair_times(other, v);
+  return unless_nan(x, -unscaled_any(sum / b / b, z.power));
 }
 
 /* -log1p(exp(-x)) = -softplus(-x); f' = sigmoid(-x) */
@@ -217,7 +270,7 @@ static INLINE VD FN(gelu)(V x) {
   Pair half_square = exact_product(a, C(0.5) * a), one = pair(vset(1), vset(0));
   V minus_lo = -half_square.lo;
   Exp e = exp_parts(-half_square.hi, &minus_lo);
-  Pair m = exp_mantissa(e), mills = mills_ratio(a);
+  Pair m = exp_mantissa(e), mills = mills_ratio(a, NULL);
   V power = vsel(negative, e.power, vset(1 / SCALE_DOWN)), right = -power_beside_one(e);
 
   Pair tail = pair_product(m, mills);

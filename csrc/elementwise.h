@@ -71,9 +71,7 @@ static INLINE void FN(sweep_gate)(FN(Formula) act, enum fastact_form form, const
 /* Symbols carry form, dtype and ISA, for profilers and for the test that reads the assembly. */
 #define KERNEL_NAME(name, form) CAT(FN(name##_##form), ISA)
 #define KERNEL(name, form, sweep) \
-  static NOINLINE void KERNEL_NAME(name, form)(const T *const *in, const size_t *step, T *const *out, size_t n) { \
-    sweep; \
-  }
+  static NOINLINE void KERNEL_NAME(name, form)(const T *const *in, const size_t *step, T *const *out, size_t n) { sweep; }
 #define FORMULA(name, value) \
   static INLINE VD FN(name##_formula)(V x, const V *p) { \
     (void)p; \
@@ -83,8 +81,7 @@ static INLINE void FN(sweep_gate)(FN(Formula) act, enum fastact_form form, const
 #define CALL_1(f) f(x, p[0])
 #define CALL_2(f) f(x, p[0], p[1])
 #define CALL_4(f) f(x, p[0], p[1], p[2], p[3])
-#define ACTIVATION_KERNEL(name, form, count) \
-  KERNEL(name, form, FN(sweep)(FN(name##_formula), form, count, in, step, out, n))
+#define ACTIVATION_KERNEL(name, form, count) KERNEL(name, form, FN(sweep)(FN(name##_formula), form, count, in, step, out, n))
 #define ACTIVATION(name, count, ...) \
   FORMULA(name, CALL_##count(FN(name))) \
   ACTIVATION_KERNEL(name, FASTACT_FORWARD, count) \
@@ -135,30 +132,37 @@ static int FN(is_input)(T y, int nin, const T *const *in, const size_t *step, si
   return 0;
 }
 
+/* Whether x is where the domain ends, and f or f' may have a pole. */
+static int FN(is_end)(const fastact_activation *row, T x) {
+  return fastact_has_ends(row) && (x == row->domain[0] || x == row->domain[1]);
+}
+
 /* The flags that element i of the outputs deserves. */
-static unsigned FN(flags_of)(size_t i, int nin, int nout, const T *const *in, const size_t *step, T *const *out) {
+static unsigned FN(flags_of)(const fastact_activation *row, unsigned raised, size_t i, int nin, int nout, const T *const *in,
+                             const size_t *step, T *const *out) {
   unsigned deserved = 0;
-  int any_inf = 0, any_zero = 0;
+  int any_inf = 0, any_zero = 0, x = nin - 1 - row->parameters;
   for (int k = 0; k < nin; k++) {
-    T x = in[k][i * step[k]];
-    if (isnan(x)) return 0;
-    any_inf |= isinf(x);
-    any_zero |= x == 0;
+    T value = in[k][i * step[k]];
+    if (isnan(value)) return 0;
+    any_inf |= isinf(value);
+    any_zero |= value == 0;
   }
   for (int k = 0; k < nout; k++) {
     T y = out[k][i];
     if (isnan(y)) deserved |= FLAG_INVALID;
     if (any_inf) continue;
-    if (isinf(y)) deserved |= FLAG_OVERFLOW | FLAG_DIVIDE;
+    if (isinf(y)) deserved |= FN(is_end)(row, in[x][i * step[x]]) ? FLAG_DIVIDE : FLAG_OVERFLOW | (raised & FLAG_DIVIDE);
     if (FN(is_tiny)(y) && (y != 0 || !any_zero) && !FN(is_input)(y, nin, in, step, i)) deserved |= FLAG_UNDERFLOW;
   }
   return deserved;
 }
 
-/* Which of the raised flags the block's results deserve. Kernels may raise underflow in a term that is negligible, and
- * invalid by comparing NaN; the user sees a flag only where a result overflowed, underflowed or became NaN. */
-static NOINLINE unsigned FN(deserved_flags)(unsigned raised, int nin, int nout, const T *const *in, const size_t *step,
-                                            T *const *out, size_t n) {
+/* Which flags the block's results deserve, once a kernel raised any. Kernels may raise underflow in a term that is
+ * negligible, and invalid by comparing NaN; the user sees a flag only where a result overflowed, underflowed, became NaN or
+ * is a pole. */
+static NOINLINE unsigned FN(deserved_flags)(const fastact_activation *row, unsigned raised, int nin, int nout,
+                                            const T *const *in, const size_t *step, T *const *out, size_t n) {
   V tiny = vset(PICK(FLT_MIN - FLT_TRUE_MIN, DBL_MIN - DBL_TRUE_MIN)), infinity = vset((T)INFINITY);
   unsigned deserved = 0;
   for (size_t i = 0; i < n && (raised & ~deserved); i += LANES) {
@@ -168,13 +172,14 @@ static NOINLINE unsigned FN(deserved_flags)(unsigned raised, int nin, int nout, 
       suspect |= !vall(vlt(tiny, y)) || !vall(vlt(y, infinity));
     }
     if (suspect)
-      for (size_t lane = i; lane < i + LANES; lane++) deserved |= FN(flags_of)(lane, nin, nout, in, step, out);
+      for (size_t lane = i; lane < i + LANES; lane++) deserved |= FN(flags_of)(row, raised, lane, nin, nout, in, step, out);
   }
   return raised & deserved;
 }
 
 typedef struct {
   FN(Kernel) kernel;
+  const fastact_activation *row;
   int nin, nout;
   char *const *operands;
   const ptrdiff_t *strides;
@@ -186,7 +191,8 @@ static void FN(run_kernel)(FN(Job) *job, const T *const *in, const size_t *step,
   job->kernel(in, step, out, n);
   unsigned raised = fpflags_get();
   if (raised) {
-    job->flags |= FN(deserved_flags)(raised & ~job->flags, job->nin, job->nout, in, step, out, n);
+    if (fastact_has_ends(job->row)) raised |= FLAG_DIVIDE; /* branch-free code meets a pole with any flag but this */
+    job->flags |= FN(deserved_flags)(job->row, raised & ~job->flags, job->nin, job->nout, in, step, out, n);
     fpflags_set(0);
   }
 }
@@ -257,8 +263,9 @@ static void FN(replicate)(T *stage, const char *operand) {
 
 static void FN(elementwise)(int row, enum fastact_form form, char *const *operands, const ptrdiff_t *strides, size_t n) {
   T stage[FASTACT_MAX_OPERANDS][FN(STAGE) + LANES] ALIGNED;
-  int nin = fastact_nin(&fastact_activations[row], form), nout = fastact_nout(&fastact_activations[row], form);
-  FN(Job) job = {FN(kernels)[row][form], nin, nout, operands, strides, stage, 0};
+  const fastact_activation *entry = &fastact_activations[row];
+  int nin = fastact_nin(entry, form), nout = fastact_nout(entry, form);
+  FN(Job) job = {FN(kernels)[row][form], entry, nin, nout, operands, strides, stage, 0};
   for (int k = 0; k < nin; k++)
     if (strides[k] == 0) FN(replicate)(stage[k], operands[k]);
 

@@ -65,6 +65,9 @@ static inline int fastact_nout(const fastact_activation *row, enum fastact_form 
   return form == FASTACT_WITH_DERIVATIVE || (row->kind == FASTACT_GATE && form == FASTACT_BACKWARD) ? 2 : 1;
 }
 
+/* Whether f is restricted to a domain. */
+static inline int fastact_has_ends(const fastact_activation *row) { return row->domain[0] < row->domain[1]; }
+
 /* Operands are inputs (grad, x, parameters), then outputs; strides are in bytes and may be 0 or negative. */
 typedef void (*fastact_elementwise)(int row, enum fastact_form form, char *const *operands, const ptrdiff_t *strides,
                                     size_t n);

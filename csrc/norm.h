@@ -41,7 +41,7 @@ static INLINE W FN(affine)(W x, WPair mean, WPair scale, W beta) {
 static INLINE WPair FN(inverse_deviation)(WPair var, double eps) {
   WPair d = exact_sum_f64(var.hi, vset_f64(eps));
   d.lo = d.lo + var.lo;
-  W one = vset_f64(1), r = one / wsqrt(d.hi);
+  W one = vset_f64(1), r = one / vsqrt_f64(d.hi);
   WPair p = exact_product_f64(r, r);
   W left = vresidual_f64(p.hi, d.hi, one) - (p.hi * d.lo + p.lo * d.hi);
   return (WPair){r, vset_f64(0.5) * r * left};

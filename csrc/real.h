@@ -57,5 +57,7 @@
 #define vall FN(vall)
 #define vsel FN(vsel)
 #define vshift_to_exponent FN(vshift_to_exponent)
+#define vexponent FN(vexponent)
+#define vsqrt FN(vsqrt)
 #define VD FN(VD)
 #endif

@@ -4,11 +4,13 @@ enum { LANES = 8 };
 typedef __m256 V;
 #define OP(name) _mm256_##name##_ps
 #define SHIFT(a, k) _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(a), k))
+#define SHIFT_RIGHT(a, k) _mm256_castsi256_ps(_mm256_srli_epi32(_mm256_castps_si256(a), k))
 #else
 enum { LANES = 4 };
 typedef __m256d V;
 #define OP(name) _mm256_##name##_pd
 #define SHIFT(a, k) _mm256_castsi256_pd(_mm256_slli_epi64(_mm256_castpd_si256(a), k))
+#define SHIFT_RIGHT(a, k) _mm256_castsi256_pd(_mm256_srli_epi64(_mm256_castpd_si256(a), k))
 #endif
 typedef V M;
 
@@ -40,13 +42,19 @@ static INLINE M vordered(V a) { return OP(cmp)(a, a, _CMP_ORD_Q); }
 static INLINE int vall(M m) { return OP(movemask)(m) == (1 << LANES) - 1; }
 static INLINE V vsel(M m, V a, V b) { return OP(blendv)(b, a, m); }
 static INLINE V vshift_to_exponent(V a) { return SHIFT(a, MANTISSA_BITS); }
+/* The biased exponent of a positive normal number, as a number. */
+static INLINE V vexponent(V a) {
+  V unit = vset(PICK(0x1p23f, 0x1p52));
+  return OP(or)(SHIFT_RIGHT(a, MANTISSA_BITS), unit) - unit;
+}
+static INLINE V vsqrt(V a) { return OP(sqrt)(a); }
 
 #if REAL == 64
-/* float64 lanes over float32 memory, and their square root, for wide.h */
+/* float64 lanes over float32 memory, for wide.h */
 static INLINE V wload_f32(const float *p) { return _mm256_cvtps_pd(_mm_loadu_ps(p)); }
 static INLINE void wstore_f32(float *p, V a) { _mm_storeu_ps(p, _mm256_cvtpd_ps(a)); }
-static INLINE V wsqrt(V a) { return _mm256_sqrt_pd(a); }
 #endif
 
 #undef OP
 #undef SHIFT
+#undef SHIFT_RIGHT

@@ -6,6 +6,7 @@ typedef __mmask16 M;
 #define OP(name) _mm512_##name##_ps
 #define COMPARE _mm512_cmp_ps_mask
 #define SHIFT(a, k) _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(a), k))
+#define SHIFT_RIGHT(a, k) _mm512_castsi512_ps(_mm512_srli_epi32(_mm512_castps_si512(a), k))
 #else
 enum { LANES = 8 };
 typedef __m512d V;
@@ -13,6 +14,7 @@ typedef __mmask8 M;
 #define OP(name) _mm512_##name##_pd
 #define COMPARE _mm512_cmp_pd_mask
 #define SHIFT(a, k) _mm512_castsi512_pd(_mm512_slli_epi64(_mm512_castpd_si512(a), k))
+#define SHIFT_RIGHT(a, k) _mm512_castsi512_pd(_mm512_srli_epi64(_mm512_castpd_si512(a), k))
 #endif
 
 static INLINE V vload(const T *p) { return OP(loadu)(p); }
@@ -43,14 +45,20 @@ static INLINE M vordered(V a) { return COMPARE(a, a, _CMP_ORD_Q); }
 static INLINE int vall(M m) { return m == (1 << LANES) - 1; }
 static INLINE V vsel(M m, V a, V b) { return OP(mask_blend)(m, b, a); }
 static INLINE V vshift_to_exponent(V a) { return SHIFT(a, MANTISSA_BITS); }
+/* The biased exponent of a positive normal number, as a number. */
+static INLINE V vexponent(V a) {
+  V unit = vset(PICK(0x1p23f, 0x1p52));
+  return OP(or)(SHIFT_RIGHT(a, MANTISSA_BITS), unit) - unit;
+}
+static INLINE V vsqrt(V a) { return OP(sqrt)(a); }
 
 #if REAL == 64
-/* float64 lanes over float32 memory, and their square root, for wide.h */
+/* float64 lanes over float32 memory, for wide.h */
 static INLINE V wload_f32(const float *p) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }
 static INLINE void wstore_f32(float *p, V a) { _mm256_storeu_ps(p, _mm512_cvtpd_ps(a)); }
-static INLINE V wsqrt(V a) { return _mm512_sqrt_pd(a); }
 #endif
 
 #undef OP
 #undef COMPARE
 #undef SHIFT
+#undef SHIFT_RIGHT

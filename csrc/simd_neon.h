@@ -8,6 +8,8 @@
 #define vmax_f32 simd_max_f32
 #define vmax_f64 simd_max_f64
 #define vabs_f32 simd_abs_f32
+#define vsqrt_f32 simd_sqrt_f32
+#define vsqrt_f64 simd_sqrt_f64
 #define vabs_f64 simd_abs_f64
 
 #if REAL == 32
@@ -19,6 +21,8 @@ typedef uint32x4_t M;
 #define BITS vreinterpretq_u32_f32
 #define FROM_BITS vreinterpretq_f32_u32
 #define SHIFT vshlq_n_u32
+#define SHIFT_RIGHT vshrq_n_u32
+#define OR vorrq_u32
 #define SET_BITS vdupq_n_u32
 #define MASK_WORDS(m) (m)
 #else
@@ -30,6 +34,8 @@ typedef uint64x2_t M;
 #define BITS vreinterpretq_u64_f64
 #define FROM_BITS vreinterpretq_f64_u64
 #define SHIFT vshlq_n_u64
+#define SHIFT_RIGHT vshrq_n_u64
+#define OR vorrq_u64
 #define SET_BITS vdupq_n_u64
 #define MASK_WORDS vreinterpretq_u32_u64
 #endif
@@ -52,12 +58,17 @@ static INLINE V vabs(V a) { return Q(vabs)(a); }
 static INLINE V vminus_abs(V a) { return -Q(vabs)(a); }
 static INLINE V vcopysign(V a, V sign) { return vsel(SET_BITS((U)1 << (8 * sizeof(T) - 1)), sign, a); }
 static INLINE V vshift_to_exponent(V a) { return FROM_BITS(SHIFT(BITS(a), MANTISSA_BITS)); }
+/* The biased exponent of a positive normal number, as a number. */
+static INLINE V vexponent(V a) {
+  V unit = vset(PICK(0x1p23f, 0x1p52));
+  return FROM_BITS(OR(SHIFT_RIGHT(BITS(a), MANTISSA_BITS), BITS(unit))) - unit;
+}
+static INLINE V vsqrt(V a) { return Q(vsqrt)(a); }
 
 #if REAL == 64
-/* float64 lanes over float32 memory, and their square root, for wide.h */
+/* float64 lanes over float32 memory, for wide.h */
 static INLINE V wload_f32(const float *p) { return vcvt_f64_f32(vld1_f32(p)); }
 static INLINE void wstore_f32(float *p, V a) { vst1_f32(p, vcvt_f32_f64(a)); }
-static INLINE V wsqrt(V a) { return vsqrtq_f64(a); }
 #endif
 
 #undef OP
@@ -65,5 +76,7 @@ static INLINE V wsqrt(V a) { return vsqrtq_f64(a); }
 #undef BITS
 #undef FROM_BITS
 #undef SHIFT
+#undef SHIFT_RIGHT
+#undef OR
 #undef SET_BITS
 #undef MASK_WORDS

@@ -32,13 +32,15 @@ static INLINE V vminus_abs(V a) { return FN(from_bits)(FN(bits)(a) | SIGN_BIT); 
 static INLINE V vcopysign(V a, V sign) { return FN(from_bits)((FN(bits)(a) & ~SIGN_BIT) | (FN(bits)(sign) & SIGN_BIT)); }
 #undef SIGN_BIT
 static INLINE V vshift_to_exponent(V a) { return FN(from_bits)(FN(bits)(a) << MANTISSA_BITS); }
+/* The biased exponent of a positive normal number, as a number. */
+static INLINE V vexponent(V a) { return (V)(FN(bits)(a) >> MANTISSA_BITS); }
+static INLINE V vsqrt(V a) { return PICK(sqrtf, sqrt)(a); }
 static INLINE V FN(upper_half)(V a) { return FN(from_bits)(FN(bits)(a) & ~(((U)1 << (MANTISSA_BITS + 2) / 2) - 1)); }
 
 #if REAL == 64
-/* float64 lanes over float32 memory, and their square root, for wide.h */
+/* float64 lanes over float32 memory, for wide.h */
 static INLINE V wload_f32(const float *p) { return *p; }
 static INLINE void wstore_f32(float *p, V a) { *p = (float)a; }
-static INLINE V wsqrt(V a) { return sqrt(a); }
 #endif
 
 #include "simd_without_fma.h"

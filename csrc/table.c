@@ -1,6 +1,8 @@
 /* activations.def compiled for readers outside the kernels. */
 #include "kernels.h"
 
+#include <math.h>
+
 #define ROW(row_name, row_kind, count, ...) {.name = row_name, .kind = row_kind, .parameters = count, __VA_ARGS__},
 #define ACTIVATION(name, count, ...) ROW(#name, FASTACT_ACTIVATION, count, __VA_ARGS__)
 #define GATE(name, act, ...) ROW(#name, FASTACT_GATE, 1, __VA_ARGS__)

@@ -1,9 +1,16 @@
-/* The transcendental core: exp, expm1, log1p and Mills' ratio, each with its domain, its error and the reason it holds.
- * Coefficients are minimax fits by tools/minimax.py, which also prints their error. */
+/* The transcendental core: exp, expm1, logarithms, erf, Mills' ratio and square roots, each with its domain, its error and
+ * the reason it holds. Coefficients are minimax fits by tools/minimax.py, which also prints their error. */
 
 #define Exp FN(Exp)
 #define exp_scaled FN(exp_scaled)
 #define exp_parts FN(exp_parts)
+#define exp_any FN(exp_any)
+#define Ratio FN(Ratio)
+#define binary_ratio FN(binary_ratio)
+#define log_ratio FN(log_ratio)
+#define erf_small FN(erf_small)
+#define Root FN(Root)
+#define root_of_sum FN(root_of_sum)
 #define one_plus_exp FN(one_plus_exp)
 #define exp_mantissa FN(exp_mantissa)
 #define power_beside_one FN(power_beside_one)
@@ -77,6 +84,27 @@ static const double atanh_p_f64[] = {0x1.5555555555535p-2, 0x1.99999999a0728p-3,
                                      0x1.55c965d9071aep-5, 0x1.5c6151569923ep-4};
 #endif
 
+/* erf(x) / x = 2 / sqrt(pi) + w p(w), w = x^2 <= 1/4: relative error 2^-33.8, 2^-65 */
+#if REAL == 32
+static const float erf_p_f32[] = {-0x1.812746p-2f, 0x1.ce2ea8p-4f, -0x1.b811ap-6f, 0x1.53b474p-8f, -0x1.849a34p-11f};
+#else
+static const double erf_p_f64[] = {
+    -0x1.812746b0379e7p-2, 0x1.ce2f21a042c7bp-4,  -0x1.b82ce31290e75p-6, 0x1.565bcd11dae1p-8,    -0x1.c02db5a258418p-11,
+    0x1.f9a39ecae807cp-14, -0x1.f4e77a1d261ap-17, 0x1.bc22813ec9b14p-20, -0x1.807e2ca1f6095p-23, 0x1.c3f2d1bb2405ap-26};
+#endif
+
+/* (x - tanh x) / x^3 = 1/3 + w p(w), w = x^2 <= 1: relative error 2^-30.4, 2^-62.7 */
+#if REAL == 32
+static const float tanhshrink_p_f32[] = {-0x1.11110ep-3f, 0x1.ba1a26p-5f,  -0x1.662f5ep-6f,  0x1.211b0ep-7f,
+                                         -0x1.c6d09ap-9f, 0x1.42c17cp-10f, -0x1.5a82e8p-12f, 0x1.86852ep-15f};
+#else
+static const double tanhshrink_p_f64[] = {
+    -0x1.1111111111111p-3,  0x1.ba1ba1ba1b9a8p-5,   -0x1.664f4882bd6d4p-6,  0x1.226e355da1769p-7,   -0x1.d6d3d0af96ac4p-9,
+    0x1.7da3606d7dbecp-10,  -0x1.3557eeff6d332p-11, 0x1.f579590e7ecb1p-13,  -0x1.96601b69b7908p-14, 0x1.48d8cbeed8ca3p-15,
+    -0x1.085f5d36f3903p-16, 0x1.9f7ceda91532bp-18,  -0x1.33426a2f06aeep-19, 0x1.8fce687afd756p-21,  -0x1.9db5231afce79p-23,
+    0x1.240d61369efc8p-25,  -0x1.9a5cd9a41cc4p-29};
+#endif
+
 /* (a + 1.5) Phi(-a) / exp(-a^2/2) = Q0 + t q(t), t = (a - m) / (a + 1.5), m chosen so that Q0 is representable: relative
  * error 2^-28.4, 2^-57.6 */
 #undef MILLS_LIMIT
@@ -113,6 +141,16 @@ static const double mills_q_f64[] = {
 #undef GELU_K_LO
 #undef GELU_C
 #undef GELU_C_LO
+#undef SQRT2
+#undef SQRT2_LO
+#undef TWO_OVER_SQRT_PI
+#undef TWO_OVER_SQRT_PI_LO
+#undef QUICK
+#undef QUICK_LO
+#undef THIRD
+#undef THIRD_LO
+#undef SIXTH
+#undef SIXTH_LO
 #define LOG2E PICK(0x1.715476p+0f, 0x1.71547652b82fep+0)
 #define LN2_HI PICK(0x1.62e4p-1f, 0x1.62e42fefa38p-1)
 #define LN2_LO PICK(0x1.7f7d1cp-20f, 0x1.ef35793c7673p-45)
@@ -126,6 +164,17 @@ static const double mills_q_f64[] = {
 #define GELU_C PICK(0x1.2444f2p-4f, 0x1.2444f2a4d8b4bp-4) /* 0.044715 GELU_K */
 #define GELU_C_LO PICK(0x1.49b16ap-29f, -0x1.6c843a29d1c7p-61)
 
+#define SQRT2 PICK(0x1.6a09e6p+0f, 0x1.6a09e667f3bcdp+0)
+#define SQRT2_LO PICK(0x1.9fcef4p-26f, -0x1.bdd3413b26456p-54)
+#define TWO_OVER_SQRT_PI PICK(0x1.20dd76p+0f, 0x1.20dd750429b6dp+0)
+#define TWO_OVER_SQRT_PI_LO PICK(-0x1.f7ac92p-25f, 0x1.1ae3a914fed8p-56)
+#define QUICK PICK(0x1.b3b646p+0f, 0x1.b3b645a1cac08p+0) /* 1.702 */
+#define QUICK_LO PICK(-0x1.78d4fep-26f, 0x1.89374bc6a7efap-55)
+#define THIRD PICK(0x1.555556p-2f, 0x1.5555555555555p-2)
+#define THIRD_LO PICK(-0x1.555556p-27f, 0x1.5555555555555p-56)
+#define SIXTH PICK(0x1.555556p-3f, 0x1.5555555555555p-3)
+#define SIXTH_LO PICK(-0x1.555556p-28f, 0x1.5555555555555p-57)
+
 /* exp of an argument = (1 + s + lo) * power / 2^scale, 0.7 < 1 + s < 1.5; s keeps the digits of a tiny argument */
 typedef struct {
   V s, lo, power;
@@ -133,8 +182,8 @@ typedef struct {
 
 /* exp(x + *lo), lo NULL or |*lo| <= ulp(x), where n = x / ln2 leaves 2^(n + scale) an exponent field.
  * x = n ln2 + r, |r| <= ln2/2, n LN2_HI exact; the rounding of r costs at most 2^-2 ULP of exp, that of s is kept in lo. */
-static INLINE Exp exp_scaled(V x, const V *lo, int scale) {
-  V magic = vset(PICK(0x1.8p23f, 0x1.8p52) + (T)(EXPONENT_BIAS + scale));
+static INLINE Exp exp_scaled(V x, const V *lo, V scale) {
+  V magic = vset(PICK(0x1.8p23f, 0x1.8p52) + (T)EXPONENT_BIAS) + scale;
   V biased = vfma(x, vset(LOG2E), magic), n = biased - magic;
   V r = vfma(n, vset(-LN2_LO), vfma(n, vset(-LN2_HI), x));
   if (lo) r = r + *lo;
@@ -143,7 +192,14 @@ static INLINE Exp exp_scaled(V x, const V *lo, int scale) {
 }
 
 /* exp(x + *lo) for -EXP_LIMIT <= x <= 0, with power scaled by 1 / SCALE_DOWN */
-static INLINE Exp exp_parts(V x, const V *lo) { return exp_scaled(x, lo, SCALE_BITS); }
+static INLINE Exp exp_parts(V x, const V *lo) { return exp_scaled(x, lo, vset(SCALE_BITS)); }
+
+/* exp(x) for |x| <= EXP_LIMIT and NaN, with power scaled by 1 / *down, a power of two that keeps it in range */
+static INLINE Exp exp_any(V x, V *down) {
+  M negative = vlt(x, vset(0));
+  *down = vsel(negative, vset(SCALE_DOWN), vset(1 / SCALE_DOWN));
+  return exp_scaled(x, NULL, vsel(negative, vset(SCALE_BITS), vset(-SCALE_BITS)));
+}
 
 /* y * power * SCALE_DOWN, rounded once even where the result is subnormal */
 static INLINE V unscaled(V y, V power) { return y * power * vset(SCALE_DOWN); }
@@ -176,7 +232,7 @@ static INLINE Pair plus_exp(T c, Exp e) {
 
 /* SCALE_DOWN (1 + exp(x + *lo)) for 0 <= x <= EXP_LIMIT, scaled because exp overflows before its reciprocal is zero */
 static INLINE Pair one_plus_exp(V x, const V *lo) {
-  Exp z = exp_scaled(x, lo, -SCALE_BITS);
+  Exp z = exp_scaled(x, lo, vset(-SCALE_BITS));
   Pair sum = fast_sum(z.power, vset(SCALE_DOWN));
   V hi = vfma(z.power, z.s, sum.hi);
   return pair(hi, sum.lo + vfma(z.power, z.lo, vfma(z.power, z.s, sum.hi - hi)));
@@ -191,10 +247,63 @@ static INLINE Pair one_minus_exp(Exp e, Pair d) {
 /* (atanh(sqrt(w)) / sqrt(w) - 1) / w for w in [0, 1/9] */
 static INLINE V atanh_tail(V w) { return polynomial(w, FN(atanh_p), COUNT(FN(atanh_p))); }
 
-/* Mills' ratio of the normal distribution, Phi(-a) / exp(-a^2/2) = erfcx(a / sqrt 2) / 2, for a in [0, MILLS_LIMIT]: what is
- * left of it after 1 / (a + 1.5) is a slow function of t. */
-static INLINE Pair mills_ratio(V a) {
-  Inverse inverse = inverse_of(exact_sum(a, vset(C(1.5))));
-  V t = (a - vset(MILLS_M)) * vfma(inverse.r, inverse.e, inverse.r);
+/* p / q = 2^k (1 + s) / (1 - s), |s| <= 0.172 */
+typedef struct {
+  V k;
+  Pair s;
+} Ratio;
+
+/* For positive p and q whose quotient is within 2^+-100 (float32) or 2^+-1000: k makes p / 2^k and q differ by less than a
+ * factor sqrt 2, so that the difference of their hi parts is exact. */
+static INLINE Ratio binary_ratio(Pair p, Pair q) {
+  V k = vexponent(p.hi / q.hi * vset(C(1.41421356))) - vset(EXPONENT_BIAS);
+  V down = vshift_to_exponent(vset(PICK(0x1.8p23f, 0x1.8p52) + (T)EXPONENT_BIAS) - k);
+  Pair a = pair_scaled(p, down), sum = exact_sum(a.hi, q.hi);
+  sum.lo += a.lo + q.lo;
+  return (Ratio){k, pair_quotient(fast_sum(a.hi - q.hi, a.lo - q.lo), sum)};
+}
+
+/* log(p / q) = k ln2 + 2 atanh(s) */
+static INLINE Pair log_ratio(Ratio r) {
+  V s = pair_round(r.s), w = s * s, ln2 = r.k * vset(LN2_HI);
+  Pair sum = exact_sum(ln2, C(2) * r.s.hi);
+  return fast_sum(sum.hi, sum.lo + vfma(C(2) * s * w, atanh_tail(w), vfma(r.k, vset(LN2_LO), C(2) * r.s.lo)));
+}
+
+/* erf(x) / x for |x| <= 1/2 */
+static INLINE Pair erf_small(V x) {
+  V w = x * x;
+  Pair y = fast_sum(vset(TWO_OVER_SQRT_PI), w * polynomial(w, FN(erf_p), COUNT(FN(erf_p))));
+  return pair(y.hi, y.lo + vset(TWO_OVER_SQRT_PI_LO));
+}
+
+/* s = sqrt(a^2 + b) and what follows from it, all times `scale`, a power of two that keeps squares in range */
+typedef struct {
+  Pair s;        /* scale sqrt(a^2 + b) */
+  Pair sum;      /* scale (sqrt(a^2 + b) + a) */
+  V scale, back; /* and 1 / scale */
+} Root;
+
+/* For a, b >= 0: one Newton step of the square root, whose residual is exact. */
+static INLINE Root root_of_sum(V a, V b) {
+  V large = vmax(vsqrt(b), a), one = vset(1), up = vset(1 / SCALE_DOWN), down = vset(SCALE_DOWN);
+  M tiny = vlt(large, vset(PICK(0x1p-32f, 0x1p-256))), huge = vlt(vset(PICK(0x1p32f, 0x1p256)), large);
+  V scale = vsel(tiny, up, vsel(huge, down, one)), back = vsel(tiny, down, vsel(huge, up, one));
+  V scaled = a * scale;
+  Pair square = exact_product(scaled, scaled), q = exact_sum(square.hi, b * scale * scale);
+  q.lo += square.lo;
+  V s = vsqrt(q.hi), half = C(0.5) / s;
+  Pair root = fast_sum(s, vsel(vlt(vset(0), s), (vresidual(s, s, q.hi) + q.lo) * half, vset(0)));
+  Pair sum = exact_sum(root.hi, scaled);
+  return (Root){root, pair(sum.hi, sum.lo + root.lo), scale, back};
+}
+
+/* Mills' ratio of the normal distribution, Phi(-a) / exp(-a^2/2) = erfcx(a / sqrt 2) / 2, for a + *lo in [0, MILLS_LIMIT],
+ * lo NULL or |*lo| <= ulp(a): what is left of it after 1 / (a + 1.5) is a slow function of t. */
+static INLINE Pair mills_ratio(V a, const V *lo) {
+  Pair shifted = exact_sum(a, vset(C(1.5)));
+  if (lo) shifted.lo = shifted.lo + *lo;
+  Inverse inverse = inverse_of(shifted);
+  V t = (lo ? a - vset(MILLS_M) + *lo : a - vset(MILLS_M)) * vfma(inverse.r, inverse.e, inverse.r);
   return pair_over(fast_sum(vset(MILLS_Q0), t * polynomial(t, FN(mills_q), COUNT(FN(mills_q)))), inverse);
 }

@@ -3,13 +3,15 @@
 A development tool, not part of the package: the tables are pasted in csrc/vmath.h, and this
 script is how anybody can derive them again or check them. It needs mpmath (gmpy2 makes it fast).
 
-    python tools/minimax.py exp|log1p|mills|constants [--dtype float32|float64]
+    python tools/minimax.py exp|log1p|mills|erf|tanhshrink|constants [--dtype float32|float64]
 
 exp        exp(r) = 1 + r + r**2*q(r) on |r| <= ln(2)/2*(1 + 2**-8), q(0) = 1/2
 log1p      atanh(s)/s = 1 + w*p(w), w = s**2 in [0, 1/9];
            log1p(z) = 2*atanh(z/(2 + z)) for z in [0, 1]
 mills      exp(a**2/2)*Phi(-a) = u*Q(t), u = 1/(a + k), t = (a - m)*u, a in [0, A]:
            the tail of the normal distribution without its exponential, for the exact GELU
+erf        erf(x)/x = 2/sqrt(pi) + w*p(w), w = x**2 in [0, 1/4]
+tanhshrink (x - tanh(x))/x**3 = 1/3 + w*p(w), w = x**2 in [0, 1]
 constants  the numbers that are needed to more digits than the format has, as unevaluated sums
 
 Every polynomial is fitted in the Chebyshev sense to the *relative* error of the whole expression.
@@ -140,7 +142,31 @@ def fit_mills(dtype):
     return Fit(t, whole, [1 / q for q in whole], degree)
 
 
-FITS = {"exp": fit_exp, "log1p": fit_log1p, "mills": fit_mills}
+def fit_in_square(function, at_zero, last, degree):
+    """function(x) = at_zero + w*p(w) for w = x**2 in (0, last]."""
+    w = chebyshev_points(mpf(0), mpf(last), 12 * degree + 60)[1:]
+    whole = [function(mp.sqrt(v)) for v in w]
+    y = [(f - at_zero) / v for f, v in zip(whole, w, strict=True)]
+    return Fit(w, y, [v / f for f, v in zip(whole, w, strict=True)], degree)
+
+
+def fit_erf(dtype):
+    degree = {"float32": 4, "float64": 9}[dtype]
+    return fit_in_square(lambda x: mp.erf(x) / x, 2 / mp.sqrt(mp.pi), 0.25, degree)
+
+
+def fit_tanhshrink(dtype):
+    degree = {"float32": 7, "float64": 16}[dtype]
+    return fit_in_square(lambda x: (x - mp.tanh(x)) / x**3, mpf(1) / 3, 1, degree)
+
+
+FITS = {
+    "exp": fit_exp,
+    "log1p": fit_log1p,
+    "mills": fit_mills,
+    "erf": fit_erf,
+    "tanhshrink": fit_tanhshrink,
+}
 
 
 def split(value, *bits):
@@ -163,6 +189,11 @@ def constants(dtype):
         "SQRT_2_OVER_PI": split(root, b, b),
         "GELU_TANH_CUBIC": split(cubic, b, b),
         "INV_SQRT_2PI": split(1 / mp.sqrt(2 * mp.pi), b, b),
+        "SQRT_2": split(mp.sqrt(2), b, b),
+        "TWO_OVER_SQRT_PI": split(2 / mp.sqrt(mp.pi), b, b),
+        "QUICK": split(mpf("1.702"), b, b),
+        "THIRD": split(mpf(1) / 3, b, b),
+        "SIXTH": split(mpf(1) / 6, b, b),
         "SELU_SCALE": split(scale, b, b),
         "SELU_ALPHA": split(alpha, b, b),
         "SELU_SCALE_ALPHA": split(scale * alpha, b, b),
