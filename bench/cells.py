@@ -9,6 +9,7 @@ import numpy as np
 import fastact
 from bench import python_loops
 from fastact.lab import idioms
+from fastact.lab.kernels import inside
 
 try:
     from bench import scipy_idioms
@@ -68,10 +69,13 @@ def cells(dtypes=DTYPES, sizes=SIZES) -> list[Cell]:
 
 
 def elementwise(dtypes=DTYPES, sizes=SIZES) -> list[Cell]:
-    """A row of the table `fastact.ops()` times its forms, and the two from_output functions."""
-    rows = [(op.name, form, *_ELEMENTWISE[form]) for op in fastact.ops() for form in op.functions]
-    names = [f"{op.name}_from_output" for op in fastact.ops()]
-    rows += [(name, "forward", _y, {}, _one_like) for name in names if hasattr(fastact, name)]
+    """Every function of the table, at the default parameters."""
+    rows = [
+        (op.name, form, partial(_elementwise, op, form), {}, _OUT.get((op.kind, form), _one_like))
+        for kind in ("activation", "gate", "from_output", "parameter_gradient")
+        for op in fastact.ops(kind)
+        for form in op.functions
+    ]
     return _expand(rows, dtypes, sizes)
 
 
@@ -121,16 +125,12 @@ def _normal(dtype, shape, seed=0, scale=3.0):
     return values
 
 
-def _x(dtype, size):
-    return (_normal(dtype, size),)
-
-
-def _y(dtype, size):
-    return (1 / (1 + np.exp(-_normal(dtype, size))),)
-
-
-def _grad_and_x(dtype, size):
-    return _normal(dtype, size, seed=1), _normal(dtype, size)
+def _elementwise(op, form, dtype, size):
+    """What a function of the table is called with."""
+    x = inside((0, 1) if op.kind == "from_output" else op.domain, _normal(dtype, size))
+    gate = (_normal(dtype, size, seed=2),) if op.kind == "gate" else ()
+    grad = (_normal(dtype, size, seed=1),) if form == "backward" else ()
+    return *grad, x, *gate
 
 
 def _one_like(arguments):
@@ -141,12 +141,11 @@ def _two_like(arguments):
     return _one_like(arguments), _one_like(arguments)
 
 
-# Form by form: the arguments, no keywords, and what `out=` takes.
-_ELEMENTWISE = {
-    "forward": (_x, {}, _one_like),
-    "derivative": (_x, {}, _one_like),
-    "backward": (_grad_and_x, {}, _one_like),
-    "with_derivative": (_x, {}, _two_like),
+# What `out=` takes where it is not one array.
+_OUT = {
+    ("activation", "with_derivative"): _two_like,
+    ("gate", "backward"): _two_like,
+    ("parameter_gradient", "backward"): None,
 }
 
 

@@ -1,111 +1,34 @@
 """Pure Python: the `math` module and one float at a time, over lists.
 
 The same names and arguments as fastact's, with lists in place of arrays; what a script without
-NumPy would do, and the baseline at small sizes, where a call costs more than its arithmetic.
+NumPy would do, and the baseline at small sizes, where a call costs more than its arithmetic. The
+functions of the table are written from its formulas when they are first asked for.
 """
 
 import math
 from operator import mul
 
-from fastact.lab.idioms import SELU_ALPHA, SELU_SCALE
+from fastact.lab.from_table import function, functions
 
 
-def _loops(f, df):
-    """The four forms over lists, of a function and its derivative of one float."""
-
-    def forward(x):
-        return [f(v) for v in x]
-
-    def derivative(x):
-        return [df(v) for v in x]
-
-    def backward(grad, x):
-        return [g * df(v) for g, v in zip(grad, x, strict=True)]
-
-    def with_derivative(x):
-        return forward(x), derivative(x)
-
-    return forward, derivative, backward, with_derivative
+def __getattr__(name):
+    if name not in functions():
+        raise AttributeError(f"no loop {name!r}")
+    made = function(name, {}, vars(math), arrays=False)
+    globals()[name] = _loop(made, functions()[name][0].kind == "parameter_gradient")
+    return globals()[name]
 
 
-def _sigmoid(x):
-    return 1 / (1 + math.exp(-x))
+def _loop(of_floats, is_sum):
+    """A function of floats over lists of them; a list for each of its results."""
 
+    def over_lists(*arguments):
+        results = list(map(of_floats, *arguments))
+        if is_sum:
+            return sum(results)
+        return tuple(zip(*results, strict=True)) if isinstance(results[0], tuple) else results
 
-def _softplus(x):
-    return math.log1p(math.exp(x))
-
-
-def _silu_derivative(x):
-    s = _sigmoid(x)
-    return s * (1 + x * (1 - s))
-
-
-def _mish_derivative(x):
-    t = math.tanh(_softplus(x))
-    return t + x * (1 - t * t) * _sigmoid(x)
-
-
-def _normal_cdf(x):
-    return 0.5 * (1 + math.erf(x / math.sqrt(2)))
-
-
-def _gelu_tanh_inner(x):
-    return math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
-
-
-def _gelu_tanh_derivative(x):
-    t = _gelu_tanh_inner(x)
-    slope = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x)
-    return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * slope
-
-
-def sigmoid_from_output(y):
-    return [v * (1 - v) for v in y]
-
-
-def tanh_from_output(y):
-    return [1 - v * v for v in y]
-
-
-relu, relu_derivative, relu_backward, relu_with_derivative = _loops(
-    lambda x: x if x > 0 else 0.0, lambda x: 1.0 if x > 0 else 0.0
-)
-leaky_relu, leaky_relu_derivative, leaky_relu_backward, leaky_relu_with_derivative = _loops(
-    lambda x: x if x > 0 else 0.01 * x, lambda x: 1.0 if x > 0 else 0.01
-)
-elu, elu_derivative, elu_backward, elu_with_derivative = _loops(
-    lambda x: x if x > 0 else math.exp(x) - 1, lambda x: 1.0 if x > 0 else math.exp(x)
-)
-selu, selu_derivative, selu_backward, selu_with_derivative = _loops(
-    lambda x: SELU_SCALE * (x if x > 0 else SELU_ALPHA * (math.exp(x) - 1)),
-    lambda x: SELU_SCALE * (1 if x > 0 else SELU_ALPHA * math.exp(x)),
-)
-sigmoid, sigmoid_derivative, sigmoid_backward, sigmoid_with_derivative = _loops(
-    _sigmoid, lambda x: _sigmoid(x) * (1 - _sigmoid(x))
-)
-tanh, tanh_derivative, tanh_backward, tanh_with_derivative = _loops(
-    math.tanh, lambda x: 1 - math.tanh(x) ** 2
-)
-gelu, gelu_derivative, gelu_backward, gelu_with_derivative = _loops(
-    lambda x: x * _normal_cdf(x),
-    lambda x: _normal_cdf(x) + x * math.exp(-0.5 * x * x) / math.sqrt(2 * math.pi),
-)
-gelu_tanh, gelu_tanh_derivative, gelu_tanh_backward, gelu_tanh_with_derivative = _loops(
-    lambda x: 0.5 * x * (1 + _gelu_tanh_inner(x)), _gelu_tanh_derivative
-)
-silu, silu_derivative, silu_backward, silu_with_derivative = _loops(
-    lambda x: x * _sigmoid(x), _silu_derivative
-)
-softplus, softplus_derivative, softplus_backward, softplus_with_derivative = _loops(
-    _softplus, _sigmoid
-)
-log_sigmoid, log_sigmoid_derivative, log_sigmoid_backward, log_sigmoid_with_derivative = _loops(
-    lambda x: -_softplus(-x), lambda x: _sigmoid(-x)
-)
-mish, mish_derivative, mish_backward, mish_with_derivative = _loops(
-    lambda x: x * math.tanh(_softplus(x)), _mish_derivative
-)
+    return over_lists
 
 
 # ---------------------------------------------------------------- along an axis, rows of floats

@@ -1,58 +1,35 @@
-"""What those who have SciPy write instead, for the functions that SciPy has a primitive for."""
+"""What those who have SciPy write instead, where it has a primitive for it.
 
-import math
+The functions of the table are written when they are first asked for, as in `fastact.lab.idioms`.
+"""
+
+from inspect import unwrap
 
 import numpy as np
 from scipy import special
 
-from fastact.lab.idioms import forms
+from fastact.lab.from_table import function, functions
+
+FORMULAS = {"sigmoid": "expit(x)", "log_sigmoid": "log_expit(x)", "logit": "log_odds(x)"}
+PRIMITIVES = {
+    "expit": special.expit,
+    "log_expit": special.log_expit,
+    "log_odds": special.logit,
+    "erf": special.erf,
+    "erfc": special.erfc,
+}
+if hasattr(special, "softplus"):
+    FORMULAS["softplus"] = "log1p_exp(beta * x) / beta"
+    PRIMITIVES["log1p_exp"] = special.softplus
 
 
-def sigmoid(x):
-    return special.expit(x)
-
-
-def sigmoid_derivative(x):
-    s = special.expit(x)
-    return s * (1 - s)
-
-
-sigmoid_backward, sigmoid_with_derivative = forms(sigmoid, sigmoid_derivative)
-
-
-def silu(x):
-    return x * special.expit(x)
-
-
-def silu_derivative(x):
-    s = special.expit(x)
-    return s * (1 + x * (1 - s))
-
-
-silu_backward, silu_with_derivative = forms(silu, silu_derivative)
-
-
-def log_sigmoid(x):
-    return special.log_expit(x)
-
-
-def log_sigmoid_derivative(x):
-    return special.expit(-x)
-
-
-log_sigmoid_backward, log_sigmoid_with_derivative = forms(log_sigmoid, log_sigmoid_derivative)
-
-
-def gelu(x):
-    return 0.5 * x * (1 + special.erf(x / math.sqrt(2)))
-
-
-def gelu_derivative(x):
-    cdf = 0.5 * (1 + special.erf(x / math.sqrt(2)))
-    return cdf + x * np.exp(-0.5 * x**2) / math.sqrt(2 * math.pi)
-
-
-gelu_backward, gelu_with_derivative = forms(gelu, gelu_derivative)
+def __getattr__(name):
+    if name in functions():
+        made = function(name, FORMULAS, {"np": np, **PRIMITIVES}, arrays=True)
+        if not PRIMITIVES.keys().isdisjoint(unwrap(made).__code__.co_names):
+            globals()[name] = made
+            return made
+    raise AttributeError(f"nothing in SciPy for {name!r}")
 
 
 def softmax(x, axis=-1):

@@ -19,7 +19,7 @@ static INLINE VD FN(squareplus)(V x, V b) {
   Inverse twice = inverse_of(pair_scaled(r.sum, vset(2)));
   Pair left = pair_over(pair(b, zero), twice), small = pair_quotient(left, r.s);
   V right = C(0.25) * pair_round(r.sum) * (C(2) * r.back), square = r.scale * r.scale;
-  V f = vsel(negative, vsel(positive, pair_round(left) * r.scale, zero), right);
+  V f = vsel(positive, vsel(negative, pair_round(left) * r.scale, right), vmax(zero, x));
   V tail = pair_round(small) * r.scale * r.scale;
   Pair rise = fast_sum(vset(1), -small.hi * square);
   rise.lo -= small.lo * square;

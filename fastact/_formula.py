@@ -1,7 +1,8 @@
-"""The table's formulas, made callable: for NumPy arrays, and for numbers of any precision.
+"""The table's formulas, made callable over numbers of any precision.
 
-A formula is a Python expression in its arguments, elementary functions and rows of the table; rows
-are replaced by their own formulas, so that what is left is elementary.
+A formula is a Python expression in its arguments, elementary functions and rows of the table. Rows
+are replaced by their own formulas, so that what is left is elementary, and numbers stay the text
+that they are in the table, so that each reader rounds them as it needs.
 """
 
 from __future__ import annotations
@@ -9,10 +10,65 @@ from __future__ import annotations
 import ast
 import copy
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
-ELEMENTARY = frozenset("abs erf erfc exp expm1 log log1p max min sqrt tanh".split())
+from fastact._activations import ops
+from fastact._forms import FORMS, Form, arguments
+
+ELEMENTARY = frozenset(
+    ["abs", "erf", "erfc", "exp", "expm1", "log", "log1p", "max", "min", "sqrt", "tanh"]
+)
 Signature = tuple[str, tuple[str, ...], tuple[float, ...]]  # formula, its arguments, the defaults
+
+
+@cache
+def signatures() -> Mapping[str, Signature]:
+    """What formulas may call beside elementary functions: rows, and derivatives of activations."""
+    found: dict[str, Signature] = {}
+    for op in (op for kind in FORMS for op in ops(kind)):
+        names = arguments(op.kind, Form.forward) + tuple(p.name for p in op.parameters)
+        defaults = tuple(p.default for p in op.parameters)
+        found[op.name] = op.formula, names, defaults
+        if op.derivative:
+            found[f"{op.name}_derivative"] = op.derivative, names, defaults
+    return found
+
+
+def expand(text: str, table: Mapping[str, Signature]) -> ast.expr:
+    """The expression with the rows of `table` that it calls written out."""
+    text = text.strip()
+    tree: ast.expr = _Inline(text, table).visit(ast.parse(text, mode="eval").body)
+    return tree
+
+
+def scalar(
+    tree: ast.expr, arguments: tuple[str, ...], namespace: Mapping[str, Any]
+) -> Callable[..., Any]:
+    """``function(x, at, *parameters)`` over the numbers of a namespace.
+
+    The namespace has the elementary functions but abs, max and min, and pi and ``number(text)``.
+    Every choice is made at `at`: x itself for a value; for a derivative the point where it is
+    taken, so that what is differentiated is the smooth function that f is around that point.
+    """
+    first, *rest = arguments
+    body = ast.unparse(_Branch(first).visit(copy.deepcopy(tree)))
+    function: Callable[..., Any] = eval(
+        f"lambda {', '.join([first, 'at', *rest])}: {body}", dict(namespace)
+    )
+    return function
+
+
+def fill(template: str, **parts: ast.expr) -> ast.expr:
+    """The template's expression with its placeholders filled in."""
+    made: ast.expr = _Substitute(parts).visit(ast.parse(template, mode="eval").body)
+    return made
+
+
+def called(node: ast.Call) -> str:
+    """The name of the function that is called."""
+    assert isinstance(node.func, ast.Name)
+    return node.func.id
 
 
 class _Substitute(ast.NodeTransformer):
@@ -26,148 +82,51 @@ class _Substitute(ast.NodeTransformer):
 
 
 class _Inline(ast.NodeTransformer):
-    """Calls of the table's rows replaced by their formulas, numbers by the text they stand as."""
+    """Calls of rows replaced by their formulas, numbers by the text they stand as."""
 
     def __init__(self, text: str, table: Mapping[str, Signature]) -> None:
         self.text, self.table = text, table
 
     def visit_Constant(self, node: ast.Constant) -> ast.expr:
-        digits = ast.get_source_segment(self.text, node) or repr(node.value)
-        return ast.Call(ast.Name("number", ast.Load()), [ast.Constant(digits)], [])
+        return ast.Constant(ast.get_source_segment(self.text, node))
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
-        name = node.func.id if isinstance(node.func, ast.Name) else "?"
-        given = [self.visit(argument) for argument in node.args]
-        if name in ELEMENTARY:
+        name, given = called(node), [self.visit(argument) for argument in node.args]
+        if name in ELEMENTARY or name not in self.table:
             return ast.Call(node.func, given, [])
         text, names, defaults = self.table[name]
-        missing = len(names) - len(given)
-        if missing:
-            given += [_number(repr(value)) for value in defaults[-missing:]]
-        tree = expand(text, self.table)
-        result: ast.expr = _Substitute(dict(zip(names, given, strict=True))).visit(tree)
-        return result
-
-
-def _number(digits: str) -> ast.expr:
-    return ast.Call(ast.Name("number", ast.Load()), [ast.Constant(digits)], [])
-
-
-def expand(text: str, table: Mapping[str, Signature]) -> ast.expr:
-    """The expression with the rows of the table that it calls written out."""
-    text = text.strip()
-    tree: ast.expr = _Inline(text, table).visit(ast.parse(text, mode="eval").body)
-    return tree
+        left_out = len(names) - len(given)
+        given += [ast.Constant(repr(value)) for value in defaults[len(defaults) - left_out :]]
+        by = dict(zip(names, given, strict=True))
+        made: ast.expr = _Substitute(by).visit(expand(text, self.table))
+        return made
 
 
 class _Branch(ast.NodeTransformer):
-    """Every choice made at `at` instead of x: the smooth function that f is around `at`."""
+    """Choices made at `at` instead of the first argument; texts made numbers."""
 
-    def _there(self, node: ast.expr) -> ast.expr:
-        there: ast.expr = _Substitute({"x": ast.Name("at", ast.Load())}).visit(copy.deepcopy(node))
-        return there
+    def __init__(self, first: str) -> None:
+        self.at = _Substitute({first: ast.Name("at")})
+
+    def there(self, node: ast.expr) -> ast.expr:
+        made: ast.expr = self.visit(self.at.visit(copy.deepcopy(node)))
+        return made
+
+    def visit_Constant(self, node: ast.Constant) -> ast.expr:
+        return fill("number(text)", text=node)
 
     def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
-        test = self._there(node.test)
-        return ast.IfExp(test, self.visit(node.body), self.visit(node.orelse))
+        return ast.IfExp(self.there(node.test), self.visit(node.body), self.visit(node.orelse))
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
-        name = node.func.id if isinstance(node.func, ast.Name) else "?"
-        there = [self._there(argument) for argument in node.args]
+        choice = {
+            "abs": "-a if a_there < 0 else a",
+            "max": "a if a_there > b_there else b",
+            "min": "a if a_there < b_there else b",
+        }.get(called(node))
         here = [self.visit(argument) for argument in node.args]
-        if name == "abs":
-            zero = _number("0")
-            return ast.IfExp(
-                ast.Compare(there[0], [ast.Lt()], [zero]),
-                ast.UnaryOp(ast.USub(), here[0]),
-                here[0],
-            )
-        if name in ("max", "min"):
-            order = ast.Gt() if name == "max" else ast.Lt()
-            return ast.IfExp(ast.Compare(there[0], [order], [there[1]]), *here)
-        return ast.Call(node.func, here, [])
-
-
-def scalar(
-    tree: ast.expr, arguments: tuple[str, ...], namespace: Mapping[str, Any]
-) -> Callable[..., Any]:
-    """``function(x, at, *parameters)`` over the numbers that the namespace's functions take.
-
-    `at` is where branches are chosen: x itself for a value, the point for a derivative there.
-    """
-    body = _Branch().visit(copy.deepcopy(tree))
-    first, *rest = arguments
-    source = f"lambda {', '.join([first, 'at', *rest])}: {ast.unparse(ast.fix_missing_locations(body))}"
-    function: Callable[..., Any] = eval(source, dict(namespace))
-    return function
-
-
-NUMPY_NAMES = {"abs": "np.abs", "max": "np.maximum", "min": "np.minimum"}
-
-
-class _Statements(ast.NodeVisitor):
-    """An expression as NumPy statements; what occurs twice is computed once."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.known: dict[str, str] = {}
-
-    def _keep(self, source: str) -> str:
-        if source not in self.known:
-            self.known[source] = f"t{len(self.known)}"
-            self.lines.append(f"{self.known[source]} = {source}")
-        return self.known[source]
-
-    def visit_Name(self, node: ast.Name) -> str:
-        return node.id
-
-    def visit_Call(self, node: ast.Call) -> str:
-        assert isinstance(node.func, ast.Name)
-        name = node.func.id
-        if name == "number":
-            assert isinstance(node.args[0], ast.Constant)
-            return str(node.args[0].value)
-        given = ", ".join(self.visit(argument) for argument in node.args)
-        return self._keep(f"{NUMPY_NAMES.get(name, name)}({given})")
-
-    def visit_BinOp(self, node: ast.BinOp) -> str:
-        left, right = self.visit(node.left), self.visit(node.right)
-        source = f"{left} {_SYMBOLS[type(node.op)]} {right}"
-        constants = left[-1:].isdigit() and right[-1:].isdigit() and "t" not in left + right
-        return f"({source})" if constants else self._keep(source)
-
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> str:
-        return f"(-{self.visit(node.operand)})"
-
-    def visit_Compare(self, node: ast.Compare) -> str:
-        left, right = self.visit(node.left), self.visit(node.comparators[0])
-        return f"({left} {_SYMBOLS[type(node.ops[0])]} {right})"
-
-    def visit_BoolOp(self, node: ast.BoolOp) -> str:
-        symbol = " & " if isinstance(node.op, ast.And) else " | "
-        return f"({symbol.join(self.visit(value) for value in node.values)})"
-
-    def visit_IfExp(self, node: ast.IfExp) -> str:
-        parts = (node.test, node.body, node.orelse)
-        return self._keep(f"np.where({', '.join(self.visit(part) for part in parts)})")
-
-
-_SYMBOLS: dict[type, str] = {
-    ast.Add: "+",
-    ast.Sub: "-",
-    ast.Mult: "*",
-    ast.Div: "/",
-    ast.Pow: "**",
-    ast.Lt: "<",
-    ast.LtE: "<=",
-    ast.Gt: ">",
-    ast.GtE: ">=",
-}
-
-
-def numpy_source(name: str, tree: ast.expr, signature: str, first: str = "x") -> str:
-    """The source of a NumPy function, as somebody would write it who keeps what is used twice."""
-    statements = _Statements()
-    result = statements.visit(tree)
-    lines = [*statements.lines, f"return np.asarray({result}, {first}.dtype)"]
-    return f"def {name}({signature}):\n    " + "\n    ".join(lines) + "\n"
+        if choice is None:
+            return ast.Call(node.func, here, [])
+        there = [self.there(argument) for argument in node.args]
+        parts = dict(zip(["a", "b"], here, strict=False))
+        return fill(choice, **parts, **dict(zip(["a_there", "b_there"], there, strict=False)))

@@ -36,7 +36,8 @@ def cases(n: int, seed: int) -> Iterator[Case]:
     rng = np.random.default_rng(seed)
     x, grad = (rng.standard_normal(n, dtype=np.float32) * 3 for _ in range(2))
     for op in fastact.ops():
-        for form, arguments in ("forward", (x,)), ("backward", (grad, x)):
+        values = inside(op.domain, x)
+        for form, arguments in ("forward", (values,)), ("backward", (grad, values)):
             function = op.functions[form]
             name = op.name if form == "forward" else f"{op.name}_{form}"
             yield name, getattr(idioms, name), function, arguments
@@ -51,6 +52,14 @@ def cases(n: int, seed: int) -> Iterator[Case]:
     ]
     for name, arguments in along_axis:
         yield name, getattr(idioms, name), getattr(fastact, name), arguments
+
+
+def inside(domain: tuple[float, float], x: Any) -> Any:
+    """The array with its values moved into a domain, if need be."""
+    low, high = domain
+    if np.isfinite(high):
+        return (low + (high - low) / (1 + np.exp(-x))).astype(x.dtype)
+    return (low + np.exp(x)).astype(x.dtype) if np.isfinite(low) else x
 
 
 def measure(
