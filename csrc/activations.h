@@ -46,9 +46,11 @@ static INLINE VD FN(celu)(V x, V alpha) {
   Pair v = pair_over(pair(vmax(-largest, vmin(zero, x)), zero), inverse_from(r, pair(alpha, zero)));
   M finite = vlt(vset(-EXP_LIMIT), v.hi), tiny = vlt(vset(PICK(-0x1p-40f, -0x1p-80)), v.hi);
   V lo = vsel(finite, v.lo, zero), known = vsel(vlt(zero, alpha), alpha, vset((T)NAN));
-  Exp e = exp_parts(vmax(vset(-EXP_LIMIT), v.hi), &lo);
-  V left = vsel(tiny, x, pair_times(one_minus_exp(e, plus_exp(1, e)), -known));
-  V d = unscaled(pair_round(exp_mantissa(e)), e.power);
+  Exp e = exp_parts(vmax(vset(-EXP_LIMIT), v.hi), NULL);
+  Pair m = exp_mantissa(e), minus_f = one_minus_exp(e, plus_exp(1, e));
+  m.lo = vfma(m.hi, lo, m.lo);
+  minus_f.lo -= m.hi * lo * power_beside_one(e);
+  V left = vsel(tiny, x, pair_times(minus_f, -known)), d = unscaled(pair_round(m), e.power);
   return (VD){vsel(vlt(x, zero), left, x), vsel(vlt(zero, x), vset(1), unless_nan(known, unless_nan(x, d)))};
 }
 
@@ -57,9 +59,12 @@ static INLINE VD FN(selu)(V x) {
   V scale = vset(SELU_SCALE);
   Pair slope = pair(vset(SELU_SCALE_ALPHA), vset(SELU_SCALE_ALPHA_LO));
   Exp e = exp_left(x);
-  V left = -pair_round(pair_product(one_minus_exp(e, plus_exp(1, e)), slope));
+  Pair minus_expm1 = pair_scaled(one_minus_exp(e, plus_exp(1, e)), vset(1 / SCALE_DOWN));
+  V left = -pair_round(pair_product(minus_expm1, slope)) * vset(SCALE_DOWN);
+  V rough = scale * x, right = pair_times(pair(scale, vset(SELU_SCALE_LO)), x);
   V d = unscaled(pair_round(pair_product(exp_mantissa(e), slope)), e.power);
-  return (VD){vsel(vlt(x, vset(0)), left, scale * x), vsel(vlt(vset(0), x), scale, d)};
+  return (VD){vsel(vlt(x, vset(0)), left, vsel(vlt(rough, vset((T)INFINITY)), right, rough)),
+              vsel(vlt(vset(0), x), scale, d)};
 }
 
 /* ---- the logistic function and what it gates ---- */
@@ -111,16 +116,20 @@ static INLINE VD FN(tanh)(V x) {
   return (VD){vcopysign(pair_round(pair_over(one_minus_exp(z, d), inverse)), x), unscaled(C(4) * slope, z.power)};
 }
 
-/* x - tanh(x), a series of x^3 left of 1; f' = tanh(x)^2 */
+/* x - tanh(x), a series of x^3 where |x| < 15/16; f' = tanh(x)^2, where tanh(x) = x - f keeps the digits of a small x */
 static INLINE VD FN(tanhshrink)(V x) {
-  V a = vabs(x), one = vset(1), inside = vmin(one, a), w = inside * inside;
+  V a = vabs(x), seam = vset(C(0.9375)), inside = vmin(seam, a);
+  V up = vset(1 / SCALE_DOWN), down = vset(SCALE_DOWN), root_up = vset(PICK(0x1p32f, 0x1p256));
+  M small = vlt(a, seam);
   Exp z = exp_parts(vmax(vset(-EXP_LIMIT), C(-2) * a), NULL);
   Pair d = plus_exp(1, z), t = pair_over(one_minus_exp(z, d), inverse_of(d)), difference = exact_sum(a, -t.hi);
-  Pair series = fast_sum(vset(THIRD), w * polynomial(w, FN(tanhshrink_p), COUNT(FN(tanhshrink_p))));
-  series.lo += vset(THIRD_LO);
-  V small = pair_times(pair_product(series, exact_product(inside, inside)), inside);
-  V large = vsel(vlt(a, vset((T)INFINITY)), difference.hi + (difference.lo - t.lo), a);
-  return (VD){vcopysign(vsel(vlt(a, one), small, unless_nan(x, large)), x), pair_round(pair_product(t, t))};
+  Pair w = exact_product(inside, inside), bend = precise_polynomial(w, FN(tanhshrink_p), COUNT(FN(tanhshrink_p)));
+  Pair series = fast_sum(vset(THIRD), bend.hi);
+  series.lo += bend.lo + vset(THIRD_LO);
+  V left = pair_times(pair_product(series, w), inside * up) * down;
+  V right = vsel(vlt(a, vset((T)INFINITY)), difference.hi + (difference.lo - t.lo), a);
+  t = pair_scaled(pair_select(small, fast_sum(a, -left), t), root_up);
+  return (VD){vcopysign(vsel(small, left, unless_nan(x, right)), x), pair_round(pair_product(t, t)) * down};
 }
 
 static INLINE V FN(tanh_from_output)(V y) { return (C(1) - y) * (C(1) + y); }
@@ -210,9 +219,11 @@ static INLINE VD FN(softplus)(V x, V beta) {
   v.lo = vsel(vlt(vabs(v.hi), vset(EXP_LIMIT)), v.lo, vset(0));
   Exp z = exp_away(v.hi, &v.lo);
   V largest = vset(PICK(FLT_MAX, DBL_MAX)), r = vmax(-largest, vmin(largest, vset(1) / beta));
-  V half = pair_round(pair_over(half_log1p(z), inverse_from(r, pair(beta, vset(0)))));
-  V f = vsel(vlt(vset(0), v.hi), x, vset(C(-0.0))) + unscaled_any(half, C(2) * z.power); /* -0 + y has the sign of y */
-  return (VD){f, logistic_value(logistic(v.hi, &v.lo))};
+  Pair half = pair_over(half_log1p(z), inverse_from(r, pair(beta, vset(0))));
+  V left = unscaled_any(pair_round(half), C(2) * z.power);
+  Pair right = exact_sum(x, half.hi * (C(2) * power_beside_one(z)));
+  V f = right.hi + vfma(half.lo, C(2) * power_beside_one(z), right.lo);
+  return (VD){vsel(vlt(v.hi, vset(0)), left, vsel(vlt(v.hi, vset(EXP_LIMIT)), f, x)), logistic_value(logistic(v.hi, &v.lo))};
 }
 
 /* df/dbeta = -(log1p(z) + |v| z / (1 + z)) / beta^2, z = exp(-|v|), v = beta x */
@@ -229,7 +240,10 @@ static INLINE V FN(softplus_parameter)(V x, V beta) {
 /* -log1p(exp(-x)) = -softplus(-x); f' = sigmoid(-x) */
 static INLINE VD FN(log_sigmoid)(V x) {
   Exp z = exp_away(-x, NULL);
-  V f = vmax(vset(0), -x) + unscaled(pair_round(half_log1p(z)), C(2) * z.power);
+  Pair half = half_log1p(z);
+  V power = C(2) * power_beside_one(z), right = unscaled(pair_round(half), C(2) * z.power);
+  Pair left = exact_sum(-x, half.hi * power);
+  V f = vsel(vlt(x, vset(0)), vsel(vlt(vset(-EXP_LIMIT), x), left.hi + vfma(half.lo, power, left.lo), -x), right);
   return (VD){-f, logistic_value(logistic(-x, NULL))};
 }
 

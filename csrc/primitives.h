@@ -94,7 +94,8 @@ static INLINE VD FN(erf)(V x) {
   V a = vmin(vset(ERFC_LIMIT), vabs(x)), half = vset(C(0.5)), one = vset(1);
   Complement c = complement(a);
   Pair tail = pair_scaled(c.tail, power_beside_one(c.e)), large = fast_sum(one, -tail.hi);
-  V f = vsel(vlt(a, half), pair_times(erf_small(vmin(half, a)), a), large.hi + (large.lo - tail.lo));
+  V f = vsel(vlt(a, half), pair_times(erf_small(vmin(half, a)), a * vset(1 / SCALE_DOWN)) * vset(SCALE_DOWN),
+             large.hi + (large.lo - tail.lo));
   return (VD){vcopysign(f, x), bell(c.e)};
 }
 

@@ -8,10 +8,12 @@ static INLINE V vresidual(V a, V b, V c) {
   return (((c - ah * bh) - ah * bl) - al * bh) - al * bl;
 }
 
-/* a*b + c, rounded once */
+/* a*b + c for a small c, rounded once; scaled up where the rounding of a*b would be that of a subnormal number */
 static INLINE V vfma_once(V a, V b, V c) {
-  V p = a * b;
-  return p + (c - vresidual(a, b, p));
+  V up = vset(PICK(0x1p64f, 0x1p512)), down = vset(PICK(0x1p-64f, 0x1p-512)), one = vset(1);
+  M tiny = vlt(vabs(a * b), vset(PICK(0x1p-100f, 0x1p-960)));
+  V scale = vsel(tiny, up, one), scaled = a * scale, p = scaled * b;
+  return (p + (c * scale - vresidual(scaled, b, p))) * vsel(tiny, down, one);
 }
 
 static INLINE V vreciprocal(V a) { return vset(1) / a; }

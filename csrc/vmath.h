@@ -20,6 +20,7 @@
 #define unscaled_any FN(unscaled_any)
 #define horner FN(horner)
 #define polynomial FN(polynomial)
+#define precise_polynomial FN(precise_polynomial)
 #define atanh_tail FN(atanh_tail)
 #define mills_ratio FN(mills_ratio)
 
@@ -54,6 +55,12 @@ static INLINE V polynomial(V x, const T *c, int n) {
   V y = vfma(odd, x, even);
   for (int k = 2; k >= 0; k--) y = vfma(y, x, vset(c[k]));
   return y;
+}
+
+/* x (c[0] + c[1] x + ...) for x = hi + lo: the first coefficient's sum and product are exact, since their roundings count */
+static INLINE Pair precise_polynomial(Pair x, const T *c, int n) {
+  Pair sum = fast_sum(vset(c[0]), x.hi * polynomial(x.hi, c + 1, n - 1)), product = exact_product(x.hi, sum.hi);
+  return pair(product.hi, vfma(x.lo, vset(c[0]), vfma(x.hi, sum.lo, product.lo)));
 }
 
 #define COUNT(array) (int)(sizeof(array) / sizeof(array)[0])
@@ -135,6 +142,7 @@ static const double mills_q_f64[] = {
 #undef INV_SQRT_2PI
 #undef INV_SQRT_2PI_LO
 #undef SELU_SCALE
+#undef SELU_SCALE_LO
 #undef SELU_SCALE_ALPHA
 #undef SELU_SCALE_ALPHA_LO
 #undef GELU_K
@@ -157,6 +165,7 @@ static const double mills_q_f64[] = {
 #define INV_SQRT_2PI PICK(0x1.988454p-2f, 0x1.9884533d43651p-2)
 #define INV_SQRT_2PI_LO PICK(-0x1.857936p-27f, -0x1.cbc0d30ebfd15p-56)
 #define SELU_SCALE PICK(0x1.0cfabep+0f, 0x1.0cfabd6a91132p+0)
+#define SELU_SCALE_LO PICK(-0x1.2adddap-25f, 0x1.6fc7d272f2695p-55)
 #define SELU_SCALE_ALPHA PICK(0x1.c212ccp+0f, 0x1.c212cc640f031p+0)
 #define SELU_SCALE_ALPHA_LO PICK(0x1.903c0cp-26f, 0x1.05161b045a1fep-56)
 #define GELU_K PICK(0x1.988454p+0f, 0x1.9884533d43651p+0) /* 2 sqrt(2/pi) */
@@ -186,8 +195,11 @@ static INLINE Exp exp_scaled(V x, const V *lo, V scale) {
   V magic = vset(PICK(0x1.8p23f, 0x1.8p52) + (T)EXPONENT_BIAS) + scale;
   V biased = vfma(x, vset(LOG2E), magic), n = biased - magic;
   V r = vfma(n, vset(-LN2_LO), vfma(n, vset(-LN2_HI), x));
-  if (lo) r = r + *lo;
+  Pair whole = pair(r, vset(0));
+  if (lo) whole = exact_sum(r, *lo);
+  r = whole.hi;
   Pair s = fast_sum(r, r * r * polynomial(r, FN(exp_q), COUNT(FN(exp_q))));
+  if (lo) s.lo = s.lo + whole.lo;
   return (Exp){s.hi, s.lo, vshift_to_exponent(biased)};
 }
 
@@ -288,7 +300,8 @@ typedef struct {
 static INLINE Root root_of_sum(V a, V b) {
   V large = vmax(vsqrt(b), a), one = vset(1), up = vset(1 / SCALE_DOWN), down = vset(SCALE_DOWN);
   M tiny = vlt(large, vset(PICK(0x1p-32f, 0x1p-256))), huge = vlt(vset(PICK(0x1p32f, 0x1p256)), large);
-  V scale = vsel(tiny, up, vsel(huge, down, one)), back = vsel(tiny, down, vsel(huge, up, one));
+  V up_far = vset(PICK(0x1p80f, 0x1p640)), down_far = vset(PICK(0x1p-80f, 0x1p-640));
+  V scale = vsel(tiny, up, vsel(huge, down_far, one)), back = vsel(tiny, down, vsel(huge, up_far, one));
   V scaled = a * scale;
   Pair square = exact_product(scaled, scaled), q = exact_sum(square.hi, b * scale * scale);
   q.lo += square.lo;
@@ -304,6 +317,11 @@ static INLINE Pair mills_ratio(V a, const V *lo) {
   Pair shifted = exact_sum(a, vset(C(1.5)));
   if (lo) shifted.lo = shifted.lo + *lo;
   Inverse inverse = inverse_of(shifted);
-  V t = (lo ? a - vset(MILLS_M) + *lo : a - vset(MILLS_M)) * vfma(inverse.r, inverse.e, inverse.r);
-  return pair_over(fast_sum(vset(MILLS_Q0), t * polynomial(t, FN(mills_q), COUNT(FN(mills_q)))), inverse);
+  Pair from = exact_sum(a, vset(-MILLS_M));
+  if (lo) from.lo = from.lo + *lo;
+  Pair t = pair_over(from, inverse);
+  Pair slow = precise_polynomial(fast_sum(t.hi, t.lo), FN(mills_q), COUNT(FN(mills_q))),
+       sum = fast_sum(vset(MILLS_Q0), slow.hi);
+  sum.lo += slow.lo;
+  return pair_over(sum, inverse);
 }
