@@ -69,6 +69,9 @@ def ordinary_input():
         "n_out": 200,
         "grads": [x, grad, np.float32([0.25])],
         "max_norm": 1.0,
+        "gate": rng.uniform(-3, 3, x.shape).astype(np.float32),
+        "slopes": rng.uniform(0, 0.5, 6).astype(np.float32),
+        "p": rng.uniform(0.01, 0.99, (40, 6)).astype(np.float32),
     }
 
 
@@ -185,10 +188,13 @@ ELEMENTWISE = {
     "Leaky ReLU": ("leaky_relu", "slope"),
     "ELU and its derivative": ("elu", "alpha"),
     "GELU": ("gelu",),
+    "GELU and its derivative with SciPy": ("gelu",),
     "SiLU": ("silu",),
     "Softplus": ("softplus", "softplus_beta"),
     "Log-sigmoid": ("log_sigmoid",),
     "Mish": ("mish",),
+    "Hard swish": ("hard_swish",),
+    "Softsign": ("softsign",),
 }
 
 
@@ -209,6 +215,14 @@ OTHERWISE = {
     ("Back-propagation through an activation", "dx[0]"): lambda v: (
         mp.mpf(float(v["grad"][0])) * exact("sigmoid", float(v["x"][0]))[1]
     ),
+    ("Hard sigmoid", "y[0]"): lambda v: exact("hard_sigmoid", float(v["x"][0]), 1 / 6, 0.5)[0],
+    ("Logit", "y[0]"): lambda v: exact("logit", float(v["p"][0]))[0],
+    ("Gradient of PReLU's slopes", "dslopes[0]"): lambda v: mp.fsum(map(float, v["x"][:, 0])),
+    ("Gated linear unit", "y[0, 0]"): lambda v: (
+        mp.mpf(float(v["x"][0, 0])) * exact("sigmoid", float(v["x"][0, 1]))[0]
+    ),
+    ("SwiGLU and its gradients", "y[0]"): lambda v: exact("silu", float(v["gate"][0]))[0],
+    ("SwiGLU and its gradients", "dgate[0]"): lambda v: exact("silu", float(v["gate"][0]))[1],
     ("Softmax", "y[0, 1]"): lambda v: mp.exp(101) / (mp.exp(100) + mp.exp(101)),
     ("Batch normalisation", "mean[0]"): column_mean,
     ("Batch normalisation", "y[0, 0]"): normalised,

@@ -1,4 +1,4 @@
-"""Write what is generated from the table: the type stubs, and the functions table of the README.
+"""Write what is generated from the table: type stubs, docs/activations.md, lists of the README.
 
 python tools/generate.py            write
 python tools/generate.py --check    exit with 1, naming the file, where one is stale
@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from page import page, picture_path, summary
+from plots import picture
 
 import fastact
 
@@ -35,29 +38,19 @@ def stubs() -> str:
     return "\n".join([head, *sorted(imports), "", *values, "", "__all__: list[str]", ""])
 
 
-def functions_table() -> str:
-    """A row an activation: the call with its defaults, formula, and the proven bounds in ULPs."""
-    lines = [
-        "| call | f(x) | float32 f, f' (ULP) | float64 f, f' (ULP) |",
-        "| --- | --- | --- | --- |",
-    ]
-    for op in fastact.ops():
-        call = ", ".join(["x", *(f"{p.name}={p.default:g}" for p in op.parameters)])
-        bounds = [
-            ", ".join(f"{bound:g}" for bound in op.max_ulp[t]) for t in ("float32", "float64")
-        ]
-        lines.append(f"| `{op.name}({call})` | `{op.formula}` | {bounds[0]} | {bounds[1]} |")
-    return "\n".join(lines)
-
-
 def readme() -> str:
-    text = (ROOT / "README.md").read_text()
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
     before, rest = text.split(MARKS[0])
     after = rest.split(MARKS[1])[1]
-    return f"{before}{MARKS[0]}\n{functions_table()}\n{MARKS[1]}{after}"
+    return f"{before}{MARKS[0]}\n{summary()}\n{MARKS[1]}{after}"
 
 
-GENERATED = {"fastact/__init__.pyi": stubs, "README.md": readme}
+GENERATED = {
+    "fastact/__init__.pyi": stubs,
+    "README.md": readme,
+    "docs/activations.md": page,
+    **{f"docs/{picture_path(op)}": partial(picture, op) for op in fastact.ops()},
+}
 
 
 def main() -> int:
@@ -68,19 +61,25 @@ def main() -> int:
         "--check", action="store_true", help="write nothing, fail where a file is stale"
     )
     check = parser.parse_args().check
-    stale = [path for path, make in GENERATED.items() if not _same(ROOT / path, make())]
+    made = {ROOT / path: make() for path, make in GENERATED.items()}
+    stale = [path for path, text in made.items() if not _same(path, text)]
+    stale += set(ROOT.glob("docs/activations/*")) - set(made)  # of what is no longer in the table
     if check:
         for path in stale:
-            print(f"{path} is stale: run `make generate`", file=sys.stderr)
+            print(f"{path.relative_to(ROOT)} is stale: run `make generate`", file=sys.stderr)
         return bool(stale)
     for path in stale:
-        (ROOT / path).write_text(GENERATED[path]())
-        print(f"wrote {path}")
+        if path in made:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(made[path], encoding="utf-8")
+        else:
+            path.unlink()
+        print(f"wrote {path.relative_to(ROOT)}" if path in made else f"removed {path.name}")
     return 0
 
 
 def _same(path: Path, text: str) -> bool:
-    return path.exists() and path.read_text() == text
+    return path.exists() and path.read_text(encoding="utf-8") == text
 
 
 if __name__ == "__main__":
