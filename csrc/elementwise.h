@@ -152,7 +152,8 @@ static unsigned FN(flags_of)(const fastact_activation *row, unsigned raised, siz
     T y = out[k][i];
     if (isnan(y)) deserved |= FLAG_INVALID;
     if (any_inf) continue;
-    if (isinf(y)) deserved |= FN(is_end)(row, in[x][i * step[x]]) ? FLAG_DIVIDE : FLAG_OVERFLOW | (raised & FLAG_DIVIDE);
+    if (isinf(y)) deserved |= FN(is_end)(row, in[x][i * step[x]]) ? FLAG_DIVIDE : FLAG_OVERFLOW;
+    if (isinf(y) && !fastact_has_ends(row)) deserved |= FLAG_DIVIDE & raised; /* by a parameter that is 0 */
     if (FN(is_tiny)(y) && (y != 0 || !any_zero) && !FN(is_input)(y, nin, in, step, i)) deserved |= FLAG_UNDERFLOW;
   }
   return deserved;
