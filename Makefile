@@ -13,7 +13,7 @@ help: ## this list
 $(INSTALLED): $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[lab,test,bench,lint]'
+	$(BIN)/python -m pip install --quiet --editable '.[lab,test,bench,lint,prove]'
 	touch $@
 
 demo: $(INSTALLED) ## vanishing and exploding gradients seen and fixed: pictures in out/ (under two minutes)
@@ -21,6 +21,15 @@ demo: $(INSTALLED) ## vanishing and exploding gradients seen and fixed: pictures
 
 test: $(INSTALLED) ## every test, on every ISA of this machine
 	$(BIN)/python -m pytest -n 2 -q
+
+CHOSEN = $(if $(OPS),--ops $(OPS)) $(if $(ISA),--isa $(ISA)) $(if $(STRIDE),--stride $(STRIDE))
+
+prove: $(INSTALLED) ## every kernel on every float32: docs/accuracy.md (hours; goes on where it was stopped; OPS=, ISA=, STRIDE=)
+	$(BIN)/python -m prove $(CHOSEN)
+
+prove-neon: STRIDE ?= 1021
+prove-neon: $(INSTALLED) ## a sample of the same for the NEON kernels, emulated (minutes; needs a cross compiler and QEMU)
+	$(BIN)/python -m prove --what neon $(CHOSEN)
 
 bench: $(INSTALLED) ## every kernel against pure Python and NumPy: JSON and a table of ratios in out/
 	mkdir -p $(OUT)
@@ -30,14 +39,14 @@ bench: $(INSTALLED) ## every kernel against pure Python and NumPy: JSON and a ta
 lint: $(INSTALLED) ## ruff, clang-format, mypy and the stubs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/clang-format --dry-run -Werror csrc/*.c csrc/*.h
+	$(BIN)/clang-format --dry-run -Werror csrc/*.c csrc/*.h prove/*.c prove/*.h
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest fastact --mypy-config-file pyproject.toml --ignore-missing-stub --concise
 
 format: $(INSTALLED) ## rewrite Python and C in the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/clang-format -i csrc/*.c csrc/*.h
+	$(BIN)/clang-format -i csrc/*.c csrc/*.h prove/*.c prove/*.h
 
 generate: $(INSTALLED) ## rewrite the stubs and the table of the README
 	$(BIN)/python tools/generate.py
@@ -45,4 +54,4 @@ generate: $(INSTALLED) ## rewrite the stubs and the table of the README
 clean: ## remove everything that was built
 	rm -rf $(VENV) build dist out *.egg-info fastact/*.so fastact/*.c
 
-.PHONY: help demo test bench lint format generate clean
+.PHONY: help demo test prove prove-neon bench lint format generate clean

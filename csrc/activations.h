@@ -61,7 +61,7 @@ static INLINE VD FN(selu)(V x) {
   Exp e = exp_left(x);
   Pair minus_expm1 = pair_scaled(one_minus_exp(e, plus_exp(1, e)), vset(1 / SCALE_DOWN));
   V left = -pair_round(pair_product(minus_expm1, slope)) * vset(SCALE_DOWN);
-  V rough = scale * x, right = pair_times(pair(scale, vset(SELU_SCALE_LO)), x);
+  V rough = scale * x, right = vcopysign(pair_times(pair(scale, vset(SELU_SCALE_LO)), x), x);
   V d = unscaled(pair_round(pair_product(exp_mantissa(e), slope)), e.power);
   return (VD){vsel(vlt(x, vset(0)), left, vsel(vlt(rough, vset((T)INFINITY)), right, rough)),
               vsel(vlt(vset(0), x), scale, d)};
@@ -79,7 +79,10 @@ typedef struct {
 static INLINE Logistic logistic(V v, const V *lo) {
   M negative = vlt(v, vset(0));
   V away = lo ? vsel(negative, -*lo, *lo) : v;
-  return (Logistic){negative, inverse_of(one_plus_exp(vmin(vset(EXP_LIMIT), vabs(v)), lo ? &away : NULL))};
+  V limit = vset(EXP_LIMIT), a = vabs(v);
+  Inverse y = inverse_of(one_plus_exp(vmin(limit, vmax(vset(TINY), a)), lo ? &away : NULL));
+  y.r = vsel(vlt(a, limit), y.r, vset(0)); /* what would underflow */
+  return (Logistic){negative, y};
 }
 
 static INLINE V logistic_value(Logistic l) {
@@ -149,7 +152,7 @@ static INLINE VD gated(V x, Pair v, Pair w) {
 /* x * sigmoid(x) */
 static INLINE VD FN(silu)(V x) {
   V limit = vset(EXP_LIMIT), inside = vmax(-limit, vmin(limit, x));
-  Pair v = pair(inside, vset(0));
+  Pair v = pair(unless_tiny(inside), vset(0));
   VD y = gated(inside, v, v);
   y.f = vsel(vlt(limit, x), x, vcopysign(y.f, x));
   return y;
@@ -158,7 +161,7 @@ static INLINE VD FN(silu)(V x) {
 /* x sigmoid(v), v = beta x; where v saturates x, which may be infinite, is not used */
 static INLINE VD FN(swish)(V x, V beta) {
   V limit = vset(EXP_LIMIT), zero = vset(0);
-  Pair v = exact_product(beta, x);
+  Pair v = exact_product(beta, unless_tiny(x));
   M saturated = vlt(limit, vabs(v.hi));
   v = pair(vmax(-limit, vmin(limit, v.hi)), vsel(saturated, zero, v.lo));
   VD y = gated(vsel(saturated, zero, x), v, v);
@@ -177,8 +180,8 @@ static INLINE V FN(swish_parameter)(V x, V beta) {
 
 /* x sigmoid(1.702 x) */
 static INLINE VD FN(quick_gelu)(V x) {
-  V limit = vset(PICK(75.0f, 587.0)), inside = vmax(-limit, vmin(limit, x));
-  Pair v = pair_product(pair(vset(QUICK), vset(QUICK_LO)), pair(inside, vset(0)));
+  V limit = vset(PICK(75.25f, 588.0)), inside = vmax(-limit, vmin(limit, x));
+  Pair v = pair_product(pair(vset(QUICK), vset(QUICK_LO)), pair(unless_tiny(inside), vset(0)));
   VD y = gated(inside, v, v);
   y.f = vsel(vlt(limit, x), x, vcopysign(y.f, x));
   return y;
@@ -186,9 +189,9 @@ static INLINE VD FN(quick_gelu)(V x) {
 
 /* x sigmoid(v), v = k x + c x^3, so that x dv/dx = k x + 3 c x^3; k = 2 sqrt(2/pi), c = 0.044715 k */
 static INLINE VD FN(gelu_tanh)(V x) {
-  V limit = vset(PICK(11.0f, 22.0)), inside = vmax(-limit, vmin(limit, x));
-  Pair k = pair(vset(GELU_K), vset(GELU_K_LO)), c = pair(vset(GELU_C), vset(GELU_C_LO)), x1 = pair(inside, vset(0));
-  Pair cxx = pair_product(exact_product(inside, inside), c);
+  V limit = vset(PICK(11.625f, 24.0)), inside = vmax(-limit, vmin(limit, x)), bent = unless_tiny(inside);
+  Pair k = pair(vset(GELU_K), vset(GELU_K_LO)), c = pair(vset(GELU_C), vset(GELU_C_LO)), x1 = pair(bent, vset(0));
+  Pair cxx = pair_product(exact_product(bent, bent), c);
   Pair sum = exact_sum(k.hi, cxx.hi), cxx3 = exact_product(cxx.hi, vset(3)), sum3 = exact_sum(k.hi, cxx3.hi);
   sum.lo += k.lo + cxx.lo;
   sum3.lo += vfma(vset(3), cxx.lo, k.lo + cxx3.lo);
@@ -255,7 +258,7 @@ static INLINE VD FN(log_sigmoid)(V x) {
 static INLINE VD FN(mish)(V x) {
   V limit = vset(EXP_LIMIT), inside = vmax(-limit, vmin(limit, x));
   M negative = vlt(x, vset(0));
-  Exp e = exp_parts(vminus_abs(inside), NULL);
+  Exp e = exp_parts(-vmax(vset(TINY), vabs(inside)), NULL);
   Pair m = exp_mantissa(e);
   V one = vset(1), two = vset(2), head = vsel(negative, two, one), power = vsel(negative, e.power, vset(1 / SCALE_DOWN));
   Pair z = pair_scaled(m, power_beside_one(e)), z2 = pair_scaled(z, vsel(negative, one, two)), z1 = plus_exp(1, e);
@@ -279,11 +282,11 @@ static INLINE VD FN(mish)(V x) {
  *   left   f = x e M,        f' = e (M - a / sqrt(2 pi))
  *   right  f = x (1 - e M),  f' = 1 - e (M - a / sqrt(2 pi)) */
 static INLINE VD FN(gelu)(V x) {
-  V limit = vset(MILLS_LIMIT), inside = vmax(-limit, vmin(limit, x)), a = vabs(inside);
+  V limit = vset(MILLS_LIMIT), inside = vmax(-limit, vmin(limit, x)), a = vmax(vset(TINY), vabs(inside));
   M negative = vlt(x, vset(0));
   Pair half_square = exact_product(a, C(0.5) * a), one = pair(vset(1), vset(0));
   V minus_lo = -half_square.lo;
-  Exp e = exp_parts(-half_square.hi, &minus_lo);
+  Exp e = exp_parts(vsel(vlt(a, limit), -half_square.hi, vset(-EXP_LIMIT)), &minus_lo); /* 0 from the limit on */
   Pair m = exp_mantissa(e), mills = mills_ratio(a, NULL);
   V power = vsel(negative, e.power, vset(1 / SCALE_DOWN)), right = -power_beside_one(e);
 

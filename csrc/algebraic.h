@@ -17,12 +17,14 @@ static INLINE VD FN(squareplus)(V x, V b) {
   M negative = vlt(x, zero), positive = vlt(zero, b);
   Root r = root_of_sum(a, b);
   Inverse twice = inverse_of(pair_scaled(r.sum, vset(2)));
-  Pair left = pair_over(pair(b, zero), twice), small = pair_quotient(left, r.s);
-  V right = C(0.25) * pair_round(r.sum) * (C(2) * r.back), square = r.scale * r.scale;
-  V f = vsel(positive, vsel(negative, pair_round(left) * r.scale, right), vmax(zero, x));
-  V tail = pair_round(small) * r.scale * r.scale;
-  Pair rise = fast_sum(vset(1), -small.hi * square);
-  rise.lo -= small.lo * square;
+  M first = vlt(vset(1), b); /* a large b is scaled before it is divided, a small one after */
+  V before = vsel(first, r.scale, vset(1)), after = vsel(first, vset(1), r.scale);
+  Pair left = pair_over(pair(b * before, zero), twice), small = pair_quotient(left, r.s);
+  V right = C(0.25) * pair_round(r.sum) * (C(2) * r.back), rest = after * r.scale;
+  V f = vsel(positive, vsel(negative, pair_round(left) * after, right), vmax(zero, x));
+  V tail = pair_round(small) * after * r.scale;
+  Pair rise = fast_sum(vset(1), -small.hi * rest);
+  rise.lo -= small.lo * rest;
   V flat = vsel(negative, zero, vsel(vlt(zero, x), vset(1), vset(C(0.5)))); /* b = 0 */
   V d = vsel(positive, vsel(negative, tail, pair_round(rise)), flat);
   return (VD){vsel(vlt(largest, vabs(x)), vmax(zero, x), unless_nan(x, f)), unless_nan(x, d)};

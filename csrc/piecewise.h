@@ -34,9 +34,8 @@ static INLINE VD FN(relu6)(V x) { return FN(hardtanh)(x, vset(0), vset(6)); }
 /* x if x > 0 else negative_slope * x */
 static INLINE VD FN(leaky_relu)(V x, V negative_slope) {
   V zero = vset(0);
-  M positive = vlt(zero, x);
-  V d = vsel(positive, vset(1), negative_slope), left = negative_slope * vmin(zero, x); /* no flags from the right */
-  return (VD){vsel(positive, x, left), unless_nan(x, d)};
+  V d = vsel(vlt(zero, x), vset(1), negative_slope), left = negative_slope * vmin(zero, x); /* no flags from the right */
+  return (VD){vsel(vlt(x, zero), left, x), unless_nan(x, d)};
 }
 
 /* grad * this is the gradient of the slopes: min(x, 0) */
@@ -89,7 +88,8 @@ static INLINE Line line(V x, V slope, V offset, V low, V high) {
 /* min(max(slope * x + offset, min_val), max_val) */
 static INLINE VD FN(clipped_linear)(V x, V slope, V offset, V min_val, V max_val) {
   Line l = line(x, slope, offset, min_val, max_val);
-  return (VD){vmin(max_val, vmax(min_val, l.y.hi)), unless_nan(x, vsel(vlt(vset(0), l.inside), slope, vset(0)))};
+  V zero = vset(0), y = vsel(vlt(zero, vabs(x)), l.y.hi, vsel(vlt(zero, vabs(l.y.hi)), l.y.hi, x)); /* 0 has the sign of x */
+  return (VD){vmin(max_val, vmax(min_val, y)), unless_nan(x, vsel(vlt(vset(0), l.inside), slope, vset(0)))};
 }
 
 /* min(max(alpha * x + beta, 0), 1). Where alpha is 1/6 rounded it stands for 1/6, and all is done with 6 alpha and 6 beta.

@@ -61,6 +61,10 @@ static INLINE VD FN(logit)(V x) {
   return (VD){f, d};
 }
 
+/* Beyond it exp(-a^2) and erfc(a) underflow; MILLS_LIMIT / sqrt2 is more. */
+#undef ERFC_LIMIT
+#define ERFC_LIMIT PICK(10.3125f, 27.5)
+
 #define Complement FN(Complement)
 #define complement FN(complement)
 
@@ -72,15 +76,12 @@ typedef struct {
 } Complement;
 
 static INLINE Complement complement(V a) {
+  a = vmax(vset(TINY), a);
   Pair square = exact_product(a, a), argument = pair_product(pair(vset(SQRT2), vset(SQRT2_LO)), pair(a, vset(0)));
   V lo = -square.lo;
-  Exp e = exp_parts(-square.hi, &lo);
+  Exp e = exp_parts(vsel(vlt(a, vset(ERFC_LIMIT)), -square.hi, vset(-EXP_LIMIT)), &lo); /* 0 from the limit on */
   return (Complement){e, pair_product(exp_mantissa(e), pair_scaled(mills_ratio(argument.hi, &argument.lo), vset(2)))};
 }
-
-/* Beyond it exp(-a^2) and erfc(a) underflow; MILLS_LIMIT / sqrt2 is more. */
-#undef ERFC_LIMIT
-#define ERFC_LIMIT PICK(10.3125f, 27.5)
 
 /* 2 / sqrt(pi) exp(-x^2) */
 #define bell FN(bell)
@@ -94,8 +95,9 @@ static INLINE VD FN(erf)(V x) {
   V a = vmin(vset(ERFC_LIMIT), vabs(x)), half = vset(C(0.5)), one = vset(1);
   Complement c = complement(a);
   Pair tail = pair_scaled(c.tail, power_beside_one(c.e)), large = fast_sum(one, -tail.hi);
-  V f = vsel(vlt(a, half), pair_times(erf_small(vmin(half, a)), a * vset(1 / SCALE_DOWN)) * vset(SCALE_DOWN),
-             large.hi + (large.lo - tail.lo));
+  V f =
+      vsel(vlt(a, half), pair_times(erf_small(vmax(vset(TINY), vmin(half, a))), a * vset(1 / SCALE_DOWN)) * vset(SCALE_DOWN),
+           large.hi + (large.lo - tail.lo));
   return (VD){vcopysign(f, x), bell(c.e)};
 }
 

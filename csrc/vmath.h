@@ -2,6 +2,7 @@
  * the reason it holds. Coefficients are minimax fits by tools/minimax.py, which also prints their error. */
 
 #define Exp FN(Exp)
+#define exp_reduced FN(exp_reduced)
 #define exp_scaled FN(exp_scaled)
 #define exp_parts FN(exp_parts)
 #define exp_any FN(exp_any)
@@ -18,6 +19,7 @@
 #define one_minus_exp FN(one_minus_exp)
 #define unscaled FN(unscaled)
 #define unscaled_any FN(unscaled_any)
+#define unless_tiny FN(unless_tiny)
 #define horner FN(horner)
 #define polynomial FN(polynomial)
 #define precise_polynomial FN(precise_polynomial)
@@ -34,6 +36,12 @@
  * scaling. */
 #undef EXP_LIMIT
 #define EXP_LIMIT PICK(128.0f, 1000.0)
+
+/* Subnormal numbers cost processors dozens of times the usual, also where they make no difference. So where x stands beside
+ * 1, what is this small is left out: its square, as a pair, would hold subnormals. */
+#undef TINY
+#define TINY PICK(0x1p-39f, 0x1p-400)
+static INLINE V unless_tiny(V x) { return vsel(vlt(vabs(x), vset(TINY)), vset(0), x); }
 
 /* c[from] + c[from + by] x + c[from + 2 by] x^2 + ... */
 static INLINE V horner(V x, const T *c, int n, int from, int by) {
@@ -190,27 +198,36 @@ typedef struct {
 } Exp;
 
 /* exp(x + *lo), lo NULL or |*lo| <= ulp(x), where n = x / ln2 leaves 2^(n + scale) an exponent field.
- * x = n ln2 + r, |r| <= ln2/2, n LN2_HI exact; the rounding of r costs at most 2^-2 ULP of exp, that of s is kept in lo. */
-static INLINE Exp exp_scaled(V x, const V *lo, V scale) {
+ * x = n ln2 + r, |r| <= ln2/2, n LN2_HI exact; the rounding of r, which `precise` keeps too, costs at most 2^-2 ULP of exp,
+ * that of s is kept in lo. */
+static INLINE Exp exp_reduced(V x, const V *lo, V scale, int precise) {
   V magic = vset(PICK(0x1.8p23f, 0x1.8p52) + (T)EXPONENT_BIAS) + scale;
   V biased = vfma(x, vset(LOG2E), magic), n = biased - magic;
-  V r = vfma(n, vset(-LN2_LO), vfma(n, vset(-LN2_HI), x));
+  V from = vfma(n, vset(-LN2_HI), x), r = vfma(n, vset(-LN2_LO), from);
   Pair whole = pair(r, vset(0));
   if (lo) whole = exact_sum(r, *lo);
+  if (precise) whole.lo = vfma(n, vset(-LN2_LO), from - r);
   r = whole.hi;
-  Pair s = fast_sum(r, r * r * polynomial(r, FN(exp_q), COUNT(FN(exp_q))));
-  if (lo) s.lo = s.lo + whole.lo;
+  V bent = unless_tiny(r);
+  Pair s = fast_sum(r, bent * bent * polynomial(bent, FN(exp_q), COUNT(FN(exp_q))));
+  if (lo || precise) s.lo = s.lo + whole.lo;
   return (Exp){s.hi, s.lo, vshift_to_exponent(biased)};
 }
 
-/* exp(x + *lo) for -EXP_LIMIT <= x <= 0, with power scaled by 1 / SCALE_DOWN */
-static INLINE Exp exp_parts(V x, const V *lo) { return exp_scaled(x, lo, vset(SCALE_BITS)); }
+static INLINE Exp exp_scaled(V x, const V *lo, V scale) { return exp_reduced(x, lo, scale, 0); }
+
+/* exp(x + *lo) for -EXP_LIMIT <= x <= 0, with power scaled by 1 / SCALE_DOWN; 0 at -EXP_LIMIT, so that nothing underflows */
+static INLINE Exp exp_parts(V x, const V *lo) {
+  Exp e = exp_scaled(x, lo, vset(SCALE_BITS));
+  e.power = vsel(vlt(vset(-EXP_LIMIT), x), e.power, vset(0));
+  return e;
+}
 
 /* exp(x) for |x| <= EXP_LIMIT and NaN, with power scaled by 1 / *down, a power of two that keeps it in range */
 static INLINE Exp exp_any(V x, V *down) {
   M negative = vlt(x, vset(0));
   *down = vsel(negative, vset(SCALE_DOWN), vset(1 / SCALE_DOWN));
-  return exp_scaled(x, NULL, vsel(negative, vset(SCALE_BITS), vset(-SCALE_BITS)));
+  return exp_reduced(x, NULL, vsel(negative, vset(SCALE_BITS), vset(-SCALE_BITS)), 1);
 }
 
 /* y * power * SCALE_DOWN, rounded once even where the result is subnormal */
@@ -229,9 +246,9 @@ static INLINE Pair exp_mantissa(Exp e) {
   return pair(m.hi, m.lo + e.lo);
 }
 
-/* Nothing beside 1, even times 1e3; what is smaller would only cost the time of subnormal operands, squared and split. */
+/* Nothing beside 1, even times 1e2; what is smaller would only cost the time of subnormal operands, squared and split. */
 #undef NEGLIGIBLE
-#define NEGLIGIBLE PICK(0x1p-50f, 0x1p-200)
+#define NEGLIGIBLE PICK(0x1p-38f, 0x1p-200)
 
 /* power * SCALE_DOWN where exp stands beside 1 */
 static INLINE V power_beside_one(Exp e) { return vmax(vset(NEGLIGIBLE / SCALE_DOWN), e.power) * vset(SCALE_DOWN); }

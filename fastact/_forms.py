@@ -40,6 +40,12 @@ def arguments(kind: str, form: Form) -> tuple[str, ...]:
     return ("grad", *own) if form is Form.backward else own
 
 
+def number(value: float) -> str:
+    """In as few digits as give it back; 1/6 as that."""
+    text = f"{value:g}"
+    return text if float(text) == value else f"1/{1 / value:g}"
+
+
 def docstring(row: dict[str, Any], form: Form, name: str) -> str:
     """A numpydoc docstring; the ULP bounds are the table's."""
     kind, takes = row["kind"], arguments(row["kind"], form)
@@ -48,7 +54,7 @@ def docstring(row: dict[str, Any], form: Form, name: str) -> str:
     for argument in takes:
         lines += [f"{argument} : array_like of float", f"    {MEANING[argument]}"]
     for parameter, default, meaning in row["parameters"]:
-        lines += [f"{parameter} : array_like, default {default:g}"]
+        lines += [f"{parameter} : array_like, default {number(default)}"]
         lines += [f"    {meaning[0].upper()}{meaning[1:]}; broadcasts against {takes[-1]}."]
     if kind != "parameter_gradient":
         lines += ["out, where, casting, order, dtype, subok", "    As for every `numpy.ufunc`."]

@@ -124,9 +124,9 @@ class _Branch(ast.NodeTransformer):
             "max": "a if a_there > b_there else b",
             "min": "a if a_there < b_there else b",
         }.get(called(node))
+        there = [self.there(argument) for argument in node.args]  # first: visiting changes nodes
         here = [self.visit(argument) for argument in node.args]
         if choice is None:
             return ast.Call(node.func, here, [])
-        there = [self.there(argument) for argument in node.args]
         parts = dict(zip(["a", "b"], here, strict=False))
         return fill(choice, **parts, **dict(zip(["a_there", "b_there"], there, strict=False)))

@@ -73,7 +73,7 @@ class ParametricUfunc:
                 args += self._defaults[-missing:]
             else:
                 left_out = self.parameters[-missing:]
-                args += tuple(kwargs.pop(name, default) for name, default in left_out)
+                args += tuple(kwargs.pop(p.name, p.default) for p in left_out)
         return self.ufunc(*args, **kwargs)
 
     def __repr__(self) -> str:

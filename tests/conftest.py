@@ -1,5 +1,11 @@
 """Fixtures: every instruction set of this machine, forced and proven; every row of the table."""
 
+import sys
+from pathlib import Path
+
+# Last on the path, so that an installed fastact is the one that is tested.
+sys.path.append(str(Path(__file__).parents[1]))
+
 import numpy as np
 import pytest
 from cases import CASES, DEFAULT_CASES, DTYPES

@@ -1,206 +1,130 @@
-"""What every activation must return, to more digits than any kernel has.
+"""What the functions of the table must return, to more digits than any kernel has.
 
-Two independent references an op, under the op's name in `ORACLES`:
-
-* `exact(name, x, *params)` -> (f, f') as mpmath numbers, good to 100 bits and more, the derivative
-  by mpmath's own numerical differentiation of f, never by a second hand formula;
-* `Oracle.bulk(x, *params)` -> (f, f') in float64 for millions of float32 inputs, from hand formulas
-  chosen for the tails; `test_oracle.py` holds them to `exact`.
+The references are the table's own formulas, evaluated by mpmath. f' is mpmath's numerical
+derivative of f, never the table's text of it; test_table.py holds that text against this.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import ast
+import math
+import re
+from functools import cache
 
+import gmpy2
 import numpy as np
 from mpmath import mp
-from scipy import special
 
-INFINITY = 1e100  # stands in for inf inside `bulk`: far beyond float32, yet its cube is finite
+import fastact
+from fastact._activations import FORMS
+from fastact._formula import called, expand, scalar, signatures
+
+OPS = {op.name: op for kind in FORMS for op in fastact.ops(kind)}
+FUNCTIONS = ("erf", "erfc", "exp", "expm1", "log", "log1p", "sqrt", "tanh")
+BITS = 128  # of what is not small
+MOST_BITS = 1250  # of what is as small as half a subnormal
+BITS_OF_FRACTIONS = 4500  # hold the products and sums of float64 numbers without rounding
+FAR = mp.mpf(2) ** 1100  # beyond every number
 
 
-@dataclass(frozen=True)
-class Oracle:
-    """One activation: `branch(x, *params)` is the smooth mpmath function that f is around x."""
-
-    branch: Callable
-    bulk: Callable
-    parameters: tuple[tuple[float, ...], ...] = ()  # parameter sets to test beside the default
+@cache
+def _number(text, bits):
+    with mp.workprec(bits):
+        return mp.mpf(text)
 
 
-ORACLES: dict[str, Oracle] = {}
+MPMATH = {name: getattr(mp, name) for name in FUNCTIONS} | {"pi": mp.pi}
+MPMATH["number"] = lambda text: _number(text, mp.prec)
+# MPFR knows infinity, and what divides by zero, as IEEE 754 does.
+IEEE = {name: getattr(gmpy2, name) for name in FUNCTIONS} | {"pi": gmpy2.const_pi(300)}
+IEEE["number"] = gmpy2.mpfr
+
+
+@cache
+def formula(name, ieee=False):
+    """The row `name`, or the text of the derivative `NAME_derivative`, as ``f(x, at, *rest)``."""
+    text, arguments, _ = signatures()[name]
+    return scalar(expand(text, signatures()), arguments, IEEE if ieee else MPMATH)
+
+
+@cache
+def is_fraction(name):
+    """Whether the formula is arithmetic, so that enough bits make it exact or nearly so."""
+    tree = expand(signatures()[name][0], signatures())
+    calls = {called(node) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    return calls.isdisjoint(FUNCTIONS)
+
+
+def parameters_for(name, params):
+    """Parameters as mpmath numbers; an alpha of hard_sigmoid that is 1/6 rounded stands for 1/6."""
+    params = [mp.convert(p) for p in params]
+    if name == "hard_sigmoid" and params[0] in (1 / 6, float(np.float32(1 / 6))):
+        with mp.workprec(2 * BITS_OF_FRACTIONS):
+            params[0] = mp.mpf(1) / 6
+    return params
 
 
 def exact(name, x, *params):
-    """f(x) and f'(x) of activation `name`, at a precision that grows until f' keeps its digits."""
-    x, params = mp.convert(x), [mp.convert(p) for p in params]
-    f = ORACLES[name].branch(x, *params)
-    bits = 200 + max(0, int(mp.mag(x)) if x else 0)  # x + h must differ from x
-    with mp.workprec(bits):
-        slope = mp.diff(f, x)
-        value = f(x)
-        cancelled = mp.mag(value) - mp.mag(slope) if value and slope else mp.inf
-    if cancelled > 60:  # f is nearly flat: a difference of f needs the digits f' lost
-        with mp.workprec(bits + 1300):
-            slope = mp.diff(f, x)
-    return value, slope
+    """f(x) and f'(x) of an activation as mpmath numbers: NaN outside its domain, limits at ends."""
+    x = mp.convert(x)
+    low, high = OPS[name].domain
+    if not low <= x <= high:
+        return mp.nan, mp.nan
+    if x in (low, high):
+        return _at_end(name, x, params)
+    params, f = parameters_for(name, params), formula(name)
+
+    def pair():
+        return f(x, x, *params), mp.diff(lambda t: f(t, x, *params), x)
+
+    return _settled(pair, x, is_fraction(name))
 
 
-def limit(name, sign, *params):
-    """(f, f') at sign * inf as floats: taken so far out that float64 sees the limit itself."""
-    value, slope = exact(name, sign * mp.mpf(2) ** 1100, *params)
-    return float(value), float(slope)
+def value(name, x, *rest):
+    """f(x, *rest) of any row of the table as an mpmath number."""
+    x, rest, f = mp.convert(x), [mp.convert(v) for v in rest], formula(name)
+    return _settled(lambda: (f(x, x, *rest),), x, is_fraction(name))[0]
 
 
-def smooth(f):
-    """The branch of an activation that is one formula everywhere."""
-    return lambda x, *params: lambda t: f(t, *params)
+def kinks(name, *params):
+    """Where f has no derivative, and what f' is said to be there: pairs of mpmath numbers."""
+    op, params = OPS[name], parameters_for(name, params)
+    arguments = ("x", *(p.name for p in op.parameters))
+    with mp.workprec(BITS):
+        return [
+            tuple(
+                scalar(expand(text, signatures()), arguments, MPMATH)(mp.nan, mp.nan, *params)
+                for text in pair
+            )
+            for pair in re.findall(r"f'\((.+?)\) = (.+?)(?: where .+?)?(?=, f'|$)", op.kinks)
+        ]
 
 
-def oracle(name, branch, parameters=()):
-    """Register the decorated bulk function and its mpmath `branch` under `name`."""
+def _settled(compute, x, is_fraction):
+    """Results with a hundred bits and more, or an error far below half a subnormal.
 
-    def register(bulk):
-        def guarded(x, *params):
-            with np.errstate(all="ignore"):
-                return bulk(np.clip(np.asarray(x, np.float64), -INFINITY, INFINITY), *params)
-
-        ORACLES[name] = Oracle(branch, guarded, parameters)
-        return bulk
-
-    return register
-
-
-# Piecewise activations. At a kink the branch is the one PyTorch differentiates.
-
-
-@oracle("relu", lambda x: (lambda t: t) if x > 0 else (lambda t: mp.zero))
-def relu(x):
-    return np.where(np.isnan(x), x, np.maximum(x, 0)), np.where(np.isnan(x), x, x > 0)
-
-
-def leaky_relu_branch(x, negative_slope):
-    return (lambda t: t) if x > 0 else (lambda t: negative_slope * t)
-
-
-@oracle("leaky_relu", leaky_relu_branch, ((0.2,), (1.5,), (-0.5,)))
-def leaky_relu(x, negative_slope):
-    slope = np.where(x > 0, 1.0, negative_slope)
-    return slope * x, np.where(np.isnan(x), x, slope)
-
-
-def elu_branch(x, alpha):
-    return (lambda t: t) if x > 0 else (lambda t: alpha * mp.expm1(t))
-
-
-@oracle("elu", elu_branch, ((1.7,), (-0.3,)))
-def elu(x, alpha):
-    negative = np.minimum(x, 0)
-    positive = x > 0
-    return (
-        np.where(positive, x, alpha * np.expm1(negative)),
-        np.where(positive, 1.0, alpha * np.exp(negative)),
-    )
-
-
-def selu_constants():
-    """scale and alpha for mean 0 and variance 1, in closed form (Klambauer et al. 2017).
-
-    PyTorch's 32-digit decimals are these numbers.
+    Each is as precise as its formula's terms, which may be as large as x, or 1; so the smaller it
+    is, the more bits it takes. They are enough, too, to tell x + h from x with an h far below x.
     """
-    a, b = mp.erfc(1 / mp.sqrt(2)), mp.erfc(mp.sqrt(2))
-    alpha = -mp.sqrt(2 / mp.pi) / (a * mp.sqrt(mp.e) - 1)
-    variance = 2 * b * mp.e**2 + mp.pi * a**2 * mp.e - 2 * (2 + mp.pi) * a * mp.sqrt(mp.e)
-    scale = (1 - a * mp.sqrt(mp.e)) * mp.sqrt(2 * mp.pi) / mp.sqrt(variance + mp.pi + 2)
-    return scale, alpha
+    size = int(mp.mag(x)) if x else 0
+    bits, most = (BITS, MOST_BITS) if not is_fraction else (BITS_OF_FRACTIONS,) * 2
+    while True:
+        with mp.workprec(bits + abs(size)):
+            results = compute()
+        smallest = min(int(mp.mag(v)) if v else -most for v in results)
+        wanted = min(most, BITS + max(0, size) - min(0, smallest))
+        if bits >= wanted:
+            return results
+        bits = wanted
 
 
-with mp.workprec(3400):  # the most `exact` ever works in
-    SCALE, ALPHA = selu_constants()
-
-
-def selu_branch(x):
-    return (lambda t: SCALE * t) if x > 0 else (lambda t: SCALE * ALPHA * mp.expm1(t))
-
-
-@oracle("selu", selu_branch)
-def selu(x):
-    f, slope = elu(x, float(ALPHA))
-    return float(SCALE) * f, float(SCALE) * slope
-
-
-# Smooth activations.
-
-
-@oracle("sigmoid", smooth(lambda x: 1 / (1 + mp.exp(-x))))
-def sigmoid(x):
-    return special.expit(x), special.expit(x) * special.expit(-x)
-
-
-@oracle("tanh", smooth(mp.tanh))
-def tanh(x):
-    return np.tanh(x), 4 * special.expit(2 * x) * special.expit(-2 * x)
-
-
-@oracle("gelu", smooth(lambda x: x * mp.erfc(-x / mp.sqrt(2)) / 2))
-def gelu(x):
-    # Left of 0, Phi = bell * erfcx / 2 keeps its digits where erfc's argument would lose them.
-    z = x / np.sqrt(2)
-    bell = np.exp(-x * x / 2)
-    left = special.erfcx(np.maximum(-z, 0)) / 2 + x / np.sqrt(2 * np.pi)
-    phi = np.where(x < 0, bell * special.erfcx(np.maximum(-z, 0)) / 2, special.erfc(-z) / 2)
-    return x * phi, np.where(x < 0, bell * left, phi + x * bell / np.sqrt(2 * np.pi))
-
-
-def gelu_tanh_exact(x):
-    u = mp.sqrt(2 / mp.pi) * (x + mp.mpf(44715) / 10**6 * x**3)
-    return x / (1 + mp.exp(-2 * u))  # (1 + tanh u) / 2, without its cancellation
-
-
-@oracle("gelu_tanh", smooth(gelu_tanh_exact))
-def gelu_tanh(x):
-    u = np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)
-    du = np.sqrt(2 / np.pi) * (1 + 3 * 0.044715 * x**2)
-    s = special.expit(2 * u)
-    return x * s, s * (1 + 2 * x * du * special.expit(-2 * u))
-
-
-@oracle("silu", smooth(lambda x: x / (1 + mp.exp(-x))))
-def silu(x):
-    s = special.expit(x)
-    return x * s, s * (1 + x * special.expit(-x))
-
-
-def softplus_exact(x, beta):
-    return mp.log1p(mp.exp(beta * x)) / beta
-
-
-@oracle("softplus", smooth(softplus_exact), ((2.7,), (0.3,), (-1.3,)))
-def softplus(x, beta):
-    z = beta * x
-    return (np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))) / beta, special.expit(z)
-
-
-@oracle("log_sigmoid", smooth(lambda x: -mp.log1p(mp.exp(-x))))
-def log_sigmoid(x):
-    return np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x))), special.expit(-x)
-
-
-@oracle("mish", smooth(lambda x: x * mp.tanh(mp.log1p(mp.exp(x)))))
-def mish(x):
-    # tanh(softplus x) = n(n+2) / (n(n+2) + 2) with n = e^x; right of 0, the same in m = e^-x.
-    m = np.exp(-np.abs(x))
-    left = m * (m + 2) + 2
-    right = 1 + 2 * m + 2 * m * m
-    t = np.where(x < 0, m * (m + 2) / left, (1 + 2 * m) / right)
-    slope_left = m * ((m + 2) * left + 4 * x * (1 + m)) / left**2
-    slope_right = t + 4 * x * m * m * (1 + m) / right**2
-    return x * t, np.where(x < 0, slope_left, slope_right)
-
-
-# Derivatives from the output y: exact already as written, so one function serves both references.
-FROM_OUTPUT = {
-    "sigmoid_from_output": lambda y: y * (1 - y),
-    "tanh_from_output": lambda y: (1 - y) * (1 + y),
-}
+def _at_end(name, x, params):
+    """(f, f') at an end of the domain, or so far out that float64 sees the limit."""
+    with gmpy2.context(precision=300):
+        end = gmpy2.mpfr(float(x))
+        at = (end, end, *map(gmpy2.mpfr, params))
+        found = [float(formula(text, ieee=True)(*at)) for text in (name, f"{name}_derivative")]
+    if any(map(math.isnan, found)):
+        far = exact(name, mp.sign(x) * FAR, *params)
+        found = [w if math.isnan(v) else v for v, w in zip(found, far, strict=True)]
+    return mp.mpf(found[0]), mp.mpf(found[1])

@@ -2,39 +2,32 @@
 
 import json
 import os
-import sys
-from pathlib import Path
+import re
 
 import numpy as np
 import pytest
+from cases import ALL_FUNCTIONS
 
 import fastact
 
 pytest.importorskip("rich")
-# Last on the path, so that an installed fastact is the one that is tested.
-sys.path.append(str(Path(__file__).parents[1]))
-
 from bench import compare, report, summary
 from bench.cells import OUT, Cell, cells
+from fastact.lab.from_table import source
 from fastact.lab.timing import interleaved, pinned
 
-FORMS = {"forward", "derivative", "backward", "with_derivative"}
 SMALL = cells(sizes=[100])
 
 
-def test_cells_are_every_op_and_form_in_both_precisions():
-    measured = {(cell.op, cell.form, cell.dtype) for cell in SMALL}
-    assert measured >= {
-        (op.name, form, dtype)
-        for op in fastact.ops()
-        for form in FORMS
-        for dtype in ("float32", "float64")
-    }
+def test_cells_are_every_function_of_the_table_in_both_precisions():
+    measured = {(cell.function, cell.dtype) for cell in SMALL}
+    for function in ALL_FUNCTIONS:
+        assert {(str(function), dtype) for dtype in ("float32", "float64")} <= measured
 
 
 def test_cells_are_every_function_along_an_axis_and_of_gradients():
     expected = {"softmax", "softmax_backward", "batch_norm", "batch_norm_backward"}
-    expected |= {"batch_norm_inference", "sigmoid_from_output", "tanh_from_output", "global_norm"}
+    expected |= {"batch_norm_inference", "global_norm"}
     expected |= {"clip_by_value", "clip_by_norm", "clip_by_global_norm"}
     assert {cell.function for cell in SMALL} >= expected
 
@@ -76,6 +69,30 @@ def test_arrays_keep_the_precision_of_the_cell(cell: Cell):
         for array in arrays:
             if isinstance(array, np.ndarray):
                 assert array.dtype == cell.dtype
+
+
+@pytest.mark.parametrize("arrays", [True, False])
+@pytest.mark.parametrize("function", ALL_FUNCTIONS, ids=str)
+def test_idioms_waste_nothing(function, arrays):
+    """Constants are numbers, nothing is computed twice, cubes are products."""
+    text = source(str(function), {}, arrays=arrays).split("\n", 1)[1]
+    assert not re.search(r"sqrt\([^a-z]*\)|\bpi\b|\*\* [3-9]|\b1 \* |/ 1\b(?!\.)", text), text
+    calls = re.findall(r"\b(?:exp|expm1|log|log1p|tanh|erf|erfc|sqrt)\([^()]*\)", text)
+    assert len(calls) == len(set(calls)) or " if " in text, text
+
+
+def test_idioms_are_what_people_write():
+    def body(name):
+        return source(name, {}, arrays=True).split("\n    ", 1)[1].strip()
+
+    assert body("relu") == "return np.maximum(x, 0)"
+    assert body("relu6") == "return np.clip(x, 0, 6)"
+    assert body("relu_derivative") == "return (x > 0).astype(x.dtype)"
+    assert body("sigmoid") == "return 1 / (1 + np.exp(-x))"
+    assert body("sigmoid_derivative") == "t0 = 1 / (1 + np.exp(-x))\n    return t0 * (1 - t0)"
+    assert body("tanhshrink_backward") == "return grad * np.tanh(x) ** 2"
+    assert body("identity") == "return np.copy(x)"
+    assert body("identity_derivative") == "return np.full_like(x, 1)"
 
 
 RESULTS = [

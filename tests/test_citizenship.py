@@ -12,7 +12,16 @@ import dask.array
 import numpy as np
 import pandas
 import pytest
-from cases import DEFAULT_CASES, FORMS, assert_same_bits, sample
+from cases import (
+    ALL_FUNCTIONS,
+    FORMS,
+    FUNCTIONS,
+    KINDS,
+    assert_all_same_bits,
+    assert_same_bits,
+    outputs,
+    sample,
+)
 
 import fastact
 
@@ -28,45 +37,49 @@ def public(module, prefix=""):
 
 
 PUBLIC = dict(public(fastact))
-FUNCTIONS = {name: f for name, f in PUBLIC.items() if not inspect.isclass(f)}
-ELEMENTWISE = {f.__name__: f for op in fastact.ops() for f in op.functions.values()}
+PLAIN = {name: f for name, f in PUBLIC.items() if not inspect.isclass(f)}
+ELEMENTWISE = {str(function): function for function in ALL_FUNCTIONS}
 
 
 @pytest.fixture(params=ELEMENTWISE.values(), ids=ELEMENTWISE)
-def function(request):
-    """Each of the four functions of each activation."""
+def any_function(request):
+    """Every function of the table."""
     return request.param
 
 
-def arrays(function, x):
-    """x, preceded by a gradient where the function takes one."""
-    return (x, x) if function.__name__.endswith("_backward") else (x,)
+# A gradient of a parameter is a sum, not a ufunc: test_gates.py has its manners.
+@pytest.fixture(params=[f for f in FUNCTIONS if f.op.kind != "parameter_gradient"], ids=str)
+def function(request):
+    """One function for each number of inputs and outputs, which is all that NumPy sees of them."""
+    return request.param
 
 
-def outputs(result):
-    return result if isinstance(result, tuple) else (result,)
+def call(function, x, **kwargs):
+    """The public function with x for each of its arrays."""
+    return function.public(*[x for _ in function.takes], **kwargs)
 
 
 # Ufuncs
 
 
-def test_is_a_ufunc(function):
-    op = next(op for op in fastact.ops() if function in tuple(op.functions.values()))
-    ufunc = function.ufunc if op.parameters else function
+def test_is_a_ufunc(any_function):
+    ufunc, public = any_function.ufunc, any_function.public
     assert isinstance(ufunc, np.ufunc)
-    assert ufunc.__name__ == function.__name__
+    assert (public is ufunc) == (not any_function.op.parameters)
+    assert ufunc.__name__ == public.__name__ == str(any_function)
     assert {"f", "d"} <= {types[0] for types in ufunc.types}
-    assert (ufunc.nin, ufunc.nout) == (function.nin, function.nout)
+    assert (ufunc.nin, ufunc.nout) == (public.nin, public.nout)
+    assert ufunc.nin == len(any_function.takes) + len(any_function.op.parameters)
 
 
 def test_masked_in_place_update(function):
     x = sample(np.float32, 100)
     mask = np.arange(100) % 3 == 0
     with np.errstate(all="ignore"):
-        wanted = outputs(function(*arrays(function, x)))
+        wanted = outputs(call(function, x))
         out = (x, *(np.empty_like(x) for _ in wanted[1:]))
         before = x.copy()
-        function(*arrays(function, x), out=out, where=mask)
+        call(function, x, out=out, where=mask)
     assert_same_bits(x, np.where(mask, wanted[0], before))
 
 
@@ -80,28 +93,37 @@ def test_ufunc_methods():
     assert_same_bits(table, fastact.leaky_relu(x[:, None], slopes))
 
 
-@pytest.mark.parametrize("case", [c for c in DEFAULT_CASES if c.params], ids=str)
-@pytest.mark.parametrize("form", FORMS)
-def test_parameters_by_position_keyword_or_default(case, form):
-    function, (parameter,) = case.op.functions[form], case.op.parameters
-    x = arrays(function, np.linspace(-3, 3, 50).astype(np.float32))
-    for value in (0.25, np.float32(0.25), np.full(50, 0.25, np.float32)):
-        by_position = outputs(function(*x, value))
-        for a, b in zip(by_position, outputs(function(*x, **{parameter.name: value})), strict=True):
-            assert_same_bits(a, b)
-            assert a.dtype == np.float32
-    for a, b in zip(outputs(function(*x)), outputs(function(*x, parameter.default)), strict=True):
-        assert_same_bits(a, b)
-    assert inspect.signature(function).parameters[parameter.name].default == parameter.default
+@pytest.mark.parametrize("function", [f for f in ALL_FUNCTIONS if f.op.parameters], ids=str)
+def test_parameters_by_position_keyword_or_default(function):
+    public, parameters = function.public, function.op.parameters
+    arrays = [np.linspace(-3, 3, 50).astype(np.float32)] * len(function.takes)
+    names = [p.name for p in parameters]
+    defaults = dict(zip(names, (p.default for p in parameters), strict=True))
+    assert {
+        n: p.default for n, p in inspect.signature(public).parameters.items() if n in names
+    } == (defaults)
+    wanted = outputs(public(*arrays, *defaults.values()))
+    assert_all_same_bits(outputs(public(*arrays)), wanted)
+    for k, name in enumerate(names):
+        for value in (0.25, np.float32(0.25), np.full(50, 0.25, np.float32)):
+            given = {**defaults, name: value}
+            wanted = outputs(public(*arrays, *given.values()))
+            assert all(output.dtype == np.float32 for output in wanted)
+            assert_all_same_bits(outputs(public(*arrays, **{name: value})), wanted)
+            by_both = public(*arrays, *list(given.values())[:k], **dict(list(given.items())[k:]))
+            assert_all_same_bits(outputs(by_both), wanted)
+        with pytest.raises(TypeError):
+            public(*arrays, *list(defaults.values())[: k + 1], **{name: 0.25})
     with pytest.raises(TypeError):
-        function(*x, slop=1.0)
-    with pytest.raises(TypeError):
-        function(*x, 0.25, **{parameter.name: 0.25})
+        public(*arrays, slop=1.0)
 
 
-def test_missing_argument(function):
+def test_missing_argument(any_function):
     with pytest.raises(TypeError):
-        function()
+        any_function.public()
+    if len(any_function.takes) > 1:
+        with pytest.raises(TypeError):
+            any_function.public(np.ones(3))
 
 
 # Other array libraries
@@ -115,9 +137,8 @@ class Recorder:
 
 
 def test_array_ufunc_override(function):
-    ufunc = getattr(function, "ufunc", function)
-    inputs = arrays(function, Recorder())
-    assert function(*inputs, where=True) == (ufunc, "__call__", ufunc.nin, ["where"])
+    ufunc = function.ufunc
+    assert call(function, Recorder(), where=True) == (ufunc, "__call__", ufunc.nin, ["where"])
 
 
 class Refuses:
@@ -126,40 +147,40 @@ class Refuses:
 
 def test_array_ufunc_none(function):
     with pytest.raises(TypeError):
-        function(*arrays(function, Refuses()))
+        call(function, Refuses())
 
 
 def test_dask(function):
     x = np.linspace(-4, 4, 1000).astype(np.float32)
-    chunked = arrays(function, dask.array.from_array(x, chunks=300))
-    if function.nout > 1:  # dask knows such ufuncs only from a list of its own
+    chunked = dask.array.from_array(x, chunks=300)
+    if function.ufunc.nout > 1:  # dask knows such ufuncs only from a list of its own
         with pytest.raises(TypeError, match="NotImplemented"):
-            function(*chunked)
+            call(function, chunked)
         return
-    lazy = function(*chunked)
+    lazy = call(function, chunked)
     assert isinstance(lazy, dask.array.Array)
     assert lazy.dtype == np.float32
-    assert_same_bits(lazy.compute(), function(*arrays(function, x)))
+    assert_same_bits(lazy.compute(), call(function, x))
 
 
 def test_pandas(function):
     series = pandas.Series(np.linspace(-4, 4, 9), index=list("abcdefghi"), name="s")
-    wanted = outputs(function(*arrays(function, series.to_numpy())))
-    for got, values in zip(outputs(function(*arrays(function, series))), wanted, strict=True):
+    wanted = outputs(call(function, series.to_numpy()))
+    for got, values in zip(outputs(call(function, series)), wanted, strict=True):
         assert isinstance(got, pandas.Series)
         assert got.index.equals(series.index)
         assert_same_bits(got.to_numpy(), values)
     frame = pandas.DataFrame({"a": series, "b": -series})
-    for got in outputs(function(*arrays(function, frame))):
+    for got in outputs(call(function, frame)):
         assert isinstance(got, pandas.DataFrame)
         assert list(got.columns) == ["a", "b"]
 
 
 # Pickle looks for a ufunc without `__module__` in every module, which wakes deprecated names there.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_pickle(function):
+def test_pickle(any_function):
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
-        assert pickle.loads(pickle.dumps(function, protocol)) is function
+        assert pickle.loads(pickle.dumps(any_function.public, protocol)) is any_function.public
 
 
 # Dtypes
@@ -167,12 +188,12 @@ def test_pickle(function):
 
 @pytest.mark.parametrize("code", "?bBhHiIlLqQ")
 def test_integers_resolve_as_for_numpy(function, code):
-    """As numpy.exp, or with parameters numpy.arctan2, has it, at the precision implemented."""
+    """As numpy.exp, or with more inputs numpy.arctan2, has it, at the precision implemented."""
     x = np.array([0, 1, 1], code)
-    like = np.arctan2(x, 0.5) if hasattr(function, "ufunc") else np.exp(x)
-    types = getattr(function, "ufunc", function).types
+    like = np.arctan2(x, 0.5) if function.op.parameters else np.exp(x)
+    types = function.ufunc.types
     wanted = like.dtype if like.dtype.char in "".join(types) else np.dtype(np.float32)
-    for got in outputs(function(*arrays(function, x))):
+    for got in outputs(call(function, x)):
         assert got.dtype == wanted
 
 
@@ -186,16 +207,15 @@ def test_named_resolutions():
 
 @pytest.mark.parametrize("dtype", [np.complex64, np.complex128, object, "U3", "M8[s]"])
 def test_unsupported_dtypes(function, dtype):
-    x = np.zeros(3, dtype)
     with pytest.raises(TypeError):
-        function(*arrays(function, x))
+        call(function, np.zeros(3, dtype))
 
 
 def test_error_state_is_untouched(function):
     before = np.geterr()
     with np.errstate(all="ignore"):
         inside = np.geterr()
-        function(*arrays(function, sample(np.float32, 500)))
+        call(function, sample(np.float32, 500))
         assert np.geterr() == inside
     assert np.geterr() == before
 
@@ -257,29 +277,28 @@ def test_config(capsys):
     assert np.__version__ in printed
 
 
-def test_threads_agree(default_case, dtype, isa):
-    x = sample(dtype, 20_000)
+def test_threads_agree(function, dtype, isa):
+    inputs = function.inputs(dtype, 20_000)
 
     def work(_):
         with np.errstate(all="ignore"):
-            return default_case.run("with_derivative", x)
+            return function(*inputs)
 
     wanted = work(0)
     with ThreadPoolExecutor(4) as pool:
         for got in pool.map(work, range(8)):
-            for g, w in zip(got, wanted, strict=True):
-                assert_same_bits(g, w)
+            assert_all_same_bits(got, wanted)
 
 
 # Docstrings
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", PLAIN)
 def test_docstring_sections(name):
-    doc = inspect.getdoc(FUNCTIONS[name])
+    doc = inspect.getdoc(PLAIN[name])
     assert doc
     assert "Examples\n--------\n" in doc
-    parameters = inspect.signature(FUNCTIONS[name]).parameters if name not in ELEMENTWISE else "x"
+    parameters = inspect.signature(PLAIN[name]).parameters if name not in ELEMENTWISE else "x"
     if parameters:
         assert "Parameters\n----------\n" in doc
     if name in ELEMENTWISE:
@@ -287,12 +306,14 @@ def test_docstring_sections(name):
 
 
 def test_docstring_states_the_formula():
-    for op in fastact.ops():
-        assert op.formula in op.functions["forward"].__doc__
-        for form in FORMS[1:]:
-            assert op.derivative in op.functions[form].__doc__
-        for parameter in op.parameters:
-            assert f"{parameter.name} : " in op.functions["forward"].__doc__
+    for kind in KINDS:
+        for op in fastact.ops(kind):
+            for form, function in op.functions.items():
+                doc = function.__doc__
+                assert op.formula in doc
+                assert op.derivative in doc or form == FORMS[0]
+                assert op.summary.rstrip(".") in doc
+                assert all(f"{parameter.name} : " in doc for parameter in op.parameters)
 
 
 @pytest.mark.parametrize("name", PUBLIC)

@@ -7,17 +7,17 @@ python tools/generate.py --check    exit with 1, naming the file, where one is s
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 from page import page, picture_path, summary
-from plots import picture
 
 import fastact
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # for tests/oracle.py, which reads the kinks for the pictures
 MARKS = ("<!-- functions: tools/generate.py writes from here -->", "<!-- to here -->")
 
 
@@ -49,8 +49,16 @@ GENERATED = {
     "fastact/__init__.pyi": stubs,
     "README.md": readme,
     "docs/activations.md": page,
-    **{f"docs/{picture_path(op)}": partial(picture, op) for op in fastact.ops()},
 }
+PICTURES = {ROOT / "docs" / picture_path(op): op for op in fastact.ops()}
+
+
+def digest(op: fastact.Op) -> str:
+    """Of what the picture of an activation shows, and of how: versions of Matplotlib may differ."""
+    shown = [op.name, op.formula, op.derivative, op.kinks, op.domain]
+    shown += [(p.name, p.default) for p in op.parameters]
+    how = (ROOT / "tools/plots.py").read_text(encoding="utf-8")
+    return hashlib.sha256(f"{shown}\n{how}".encode()).hexdigest()
 
 
 def main() -> int:
@@ -63,23 +71,36 @@ def main() -> int:
     check = parser.parse_args().check
     made = {ROOT / path: make() for path, make in GENERATED.items()}
     stale = [path for path, text in made.items() if not _same(path, text)]
-    stale += set(ROOT.glob("docs/activations/*")) - set(made)  # of what is no longer in the table
+    stale += [path for path, op in PICTURES.items() if not _has(path, digest(op))]
+    stale += set(ROOT.glob("docs/activations/*")) - set(PICTURES)  # no longer in the table
     if check:
         for path in stale:
             print(f"{path.relative_to(ROOT)} is stale: run `make generate`", file=sys.stderr)
         return bool(stale)
     for path in stale:
+        path.parent.mkdir(exist_ok=True)
         if path in made:
-            path.parent.mkdir(exist_ok=True)
             path.write_text(made[path], encoding="utf-8")
+        elif path in PICTURES:
+            _draw(path)
         else:
             path.unlink()
-        print(f"wrote {path.relative_to(ROOT)}" if path in made else f"removed {path.name}")
+        print(f"{'wrote' if path.exists() else 'removed'} {path.relative_to(ROOT)}")
     return 0
+
+
+def _draw(path: Path) -> None:
+    from plots import draw  # here, as whoever only checks may be without Matplotlib
+
+    draw(PICTURES[path], path, digest(PICTURES[path]))
 
 
 def _same(path: Path, text: str) -> bool:
     return path.exists() and path.read_text(encoding="utf-8") == text
+
+
+def _has(path: Path, text: str) -> bool:
+    return path.exists() and text in path.read_text(encoding="utf-8")
 
 
 if __name__ == "__main__":

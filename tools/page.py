@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from plots import ratio
 from scipy import special
 
 import fastact
 from fastact._activations import ALIASES
-from fastact._forms import Form, arguments
+from fastact._forms import Form, arguments, number
 
 HEAD = """\
 # Activations
@@ -59,12 +58,6 @@ PEERS = {
     "onnx": "ONNX",
     "tensorflow": "TensorFlow",
 }
-
-
-def number(value: float) -> str:
-    """In as few digits as give it back; 1/6 as that."""
-    text = f"{value:g}"
-    return text if float(text) == value else str(ratio(value))
 
 
 def call(op: fastact.Op, form: Form, defaults: bool = False) -> str:

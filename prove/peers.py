@@ -1,0 +1,304 @@
+"""What other libraries make of every 251st float32, by the measure of our own kernels.
+
+Every peer is called by the arguments that make it our function at our default parameters, and
+differentiated by its own means. `NOTES` says where it is not quite the same function. Peers that
+are not installed are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, partial
+from importlib import import_module
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from rich.progress import Progress
+
+import fastact
+from prove import float32, native, record
+from prove.choice import Case, Choice
+from prove.page import ISAS
+
+STRIDE = 251  # a prime: all exponents, and mantissas that do not repeat
+BLOCK = 1 << 20
+AHEAD = 1  # ULPs by which a peer must be better to be ahead
+
+Function = Callable[[np.ndarray], np.ndarray]
+Table = dict[str, tuple[Function, Function | None]]  # of an op: f, and f' where the peer has it
+
+NOTES = {
+    ("leaky_relu", "jax"): "f'(0) is 1",
+    ("softplus", "torch"): "x itself from 20 on, which is less than half an ULP off",
+}
+
+
+def from_numpy() -> Table:
+    """What people write: the table's own formulas, with no thought for the tails."""
+    idioms = import_module("fastact.lab.idioms")
+    names = [op.name for op in fastact.ops()]
+    return {name: (getattr(idioms, name), getattr(idioms, f"{name}_derivative")) for name in names}
+
+
+def from_scipy() -> Table:
+    """What those write who have SciPy, where it has a function for it."""
+    special = import_module("scipy.special")
+    idioms = import_module("bench.scipy_idioms")
+    table = {
+        op.name: (getattr(idioms, op.name), getattr(idioms, f"{op.name}_derivative", None))
+        for op in fastact.ops()
+        if hasattr(idioms, op.name)
+    }
+    return table | {
+        "gelu": (
+            lambda x: x * special.ndtr(x),
+            lambda x: special.ndtr(x) + x * np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi),
+        ),
+        "expm1": (special.expm1, None),
+        "log1p": (special.log1p, None),
+    }
+
+
+def from_torch() -> Table:
+    """Eager functions; f' by autograd."""
+    torch = import_module("torch")
+    nn = torch.nn.functional
+    functions = {
+        "relu": nn.relu,
+        "leaky_relu": nn.leaky_relu,
+        "elu": nn.elu,
+        "selu": nn.selu,
+        "sigmoid": torch.sigmoid,
+        "tanh": torch.tanh,
+        "gelu": nn.gelu,
+        "gelu_tanh": partial(nn.gelu, approximate="tanh"),
+        "silu": nn.silu,
+        "softplus": nn.softplus,
+        "log_sigmoid": nn.logsigmoid,
+        "mish": nn.mish,
+        "celu": nn.celu,
+        "identity": torch.nn.Identity(),
+        "relu6": nn.relu6,
+        "threshold": partial(nn.threshold, threshold=0, value=0),
+        "hardtanh": nn.hardtanh,
+        "hard_sigmoid": nn.hardsigmoid,
+        "hard_swish": nn.hardswish,
+        "hardshrink": nn.hardshrink,
+        "softshrink": nn.softshrink,
+        "softsign": nn.softsign,
+        "tanhshrink": nn.tanhshrink,
+        "exp": torch.exp,
+        "expm1": torch.expm1,
+        "log1p": torch.log1p,
+        "logit": torch.logit,
+        "erf": torch.erf,
+        "erfc": torch.erfc,
+    }
+
+    def value(f: Callable[[Any], Any], x: np.ndarray) -> np.ndarray:
+        return f(torch.from_numpy(x)).numpy()
+
+    def gradient(f: Callable[[Any], Any], x: np.ndarray) -> np.ndarray:
+        leaf = torch.from_numpy(x).requires_grad_()
+        (found,) = torch.autograd.grad(f(leaf), leaf, torch.ones_like(leaf))
+        return found.numpy()
+
+    return {name: (partial(value, f), partial(gradient, f)) for name, f in functions.items()}
+
+
+def from_jax() -> Table:
+    """Compiled functions; f' by its vector-Jacobian product."""
+    jax = import_module("jax")
+    nn, special, jnp = jax.nn, import_module("jax.scipy.special"), jax.numpy
+    functions = {
+        "relu": nn.relu,
+        "leaky_relu": nn.leaky_relu,
+        "elu": nn.elu,
+        "selu": nn.selu,
+        "sigmoid": nn.sigmoid,
+        "tanh": jnp.tanh,
+        "gelu": partial(nn.gelu, approximate=False),
+        "gelu_tanh": partial(nn.gelu, approximate=True),
+        "silu": nn.silu,
+        "softplus": nn.softplus,
+        "log_sigmoid": nn.log_sigmoid,
+        "mish": nn.mish,
+        "celu": nn.celu,
+        "identity": nn.identity,
+        "relu6": nn.relu6,
+        "hardtanh": nn.hard_tanh,
+        "hard_sigmoid": nn.hard_sigmoid,
+        "hard_swish": nn.hard_swish,
+        "softsign": nn.soft_sign,
+        "squareplus": nn.squareplus,
+        "sparse_plus": nn.sparse_plus,
+        "sparse_sigmoid": nn.sparse_sigmoid,
+        "exp": jnp.exp,
+        "expm1": jnp.expm1,
+        "log1p": jnp.log1p,
+        "logit": special.logit,
+        "erf": special.erf,
+        "erfc": special.erfc,
+    }
+
+    def gradient(f: Callable[[Any], Any], x: Any) -> Any:
+        value, pull_back = jax.vjp(f, x)
+        return pull_back(jnp.ones_like(value))[0]
+
+    def compiled(f: Callable[[Any], Any]) -> Function:
+        fast = jax.jit(f)
+        return lambda x: np.asarray(fast(x))
+
+    return {name: (compiled(f), compiled(partial(gradient, f))) for name, f in functions.items()}
+
+
+def from_onnxruntime() -> Table:
+    """A model of one node each; it has no f'."""
+    onnx, runtime = import_module("onnx"), import_module("onnxruntime")
+    floats, shape = onnx.TensorProto.FLOAT, ["n"]
+    nodes: dict[str, tuple[str, dict[str, Any]]] = {
+        "relu": ("Relu", {}),
+        "leaky_relu": ("LeakyRelu", {"alpha": 0.01}),
+        "elu": ("Elu", {}),
+        "selu": ("Selu", {}),
+        "sigmoid": ("Sigmoid", {}),
+        "tanh": ("Tanh", {}),
+        "gelu": ("Gelu", {}),
+        "gelu_tanh": ("Gelu", {"approximate": "tanh"}),
+        "silu": ("Swish", {}),
+        "softplus": ("Softplus", {}),
+        "mish": ("Mish", {}),
+        "celu": ("Celu", {}),
+        "identity": ("Identity", {}),
+        "relu6": ("Clip", {"min": 0, "max": 6}),
+        "threshold": ("ThresholdedRelu", {"alpha": 0.0}),
+        "hardtanh": ("Clip", {"min": -1, "max": 1}),
+        "hard_sigmoid": ("HardSigmoid", {"alpha": 1 / 6}),
+        "hard_swish": ("HardSwish", {}),
+        "hardshrink": ("Shrink", {"lambd": 0.5}),
+        "softshrink": ("Shrink", {"lambd": 0.5, "bias": 0.5}),
+        "softsign": ("Softsign", {}),
+        "exp": ("Exp", {}),
+        "erf": ("Erf", {}),
+        "quick_gelu": ("com.microsoft.QuickGelu", {}),
+    }
+
+    def one_node(node: str, attributes: dict[str, Any]) -> Function:
+        domain, _, kind = node.rpartition(".")
+        bounds = attributes if kind == "Clip" else {}
+        made = onnx.helper.make_node(
+            kind, ["x", *bounds], ["y"], domain=domain, **({} if bounds else attributes)
+        )
+        graph = onnx.helper.make_graph(
+            [made],
+            node,
+            [onnx.helper.make_tensor_value_info("x", floats, shape)],
+            [onnx.helper.make_tensor_value_info("y", floats, shape)],
+            [onnx.helper.make_tensor(name, floats, [], [v]) for name, v in bounds.items()],
+        )
+        opsets = [onnx.helper.make_opsetid("", 24), onnx.helper.make_opsetid("com.microsoft", 1)]
+        model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=11)
+        session = runtime.InferenceSession(model.SerializeToString())
+        return lambda x: session.run(None, {"x": x})[0]
+
+    return {name: (one_node(*node), None) for name, node in nodes.items()}
+
+
+PEERS = {
+    "numpy": from_numpy,
+    "scipy": from_scipy,
+    "torch": from_torch,
+    "jax": from_jax,
+    "onnxruntime": from_onnxruntime,
+}
+
+
+@cache
+def peers() -> dict[str, Table]:
+    """The tables of what is installed, by name and version."""
+    return {
+        f"{name} {version(name).split('+')[0]}": table()
+        for name, table in PEERS.items()
+        if find_spec(name) and (name != "onnxruntime" or find_spec("onnx"))
+    }
+
+
+def prove(choice: Choice, progress: Progress) -> Iterator[list[record.Result]]:
+    """Measure what is not on record yet, an op at a time."""
+    stride = STRIDE if choice.stride == 1 else choice.stride
+    known = {record.key(r) for r in record.load() if r["stride"] == stride}
+    work = []
+    for op in choice.rows():
+        case = Case(op, tuple(p.default for p in op.parameters))
+        functions = {peer: table[op.name] for peer, table in peers().items() if op.name in table}
+        keys = {(op.name, case.params, "f", "float32", peer) for peer in functions}
+        if choice.again or not keys <= known:
+            work.append((case, functions))
+    task = progress.add_task("peers", total=len(work) * -(-float32.PATTERNS // stride))
+    for case, functions in work:
+        progress.update(task, description=str(case))
+        yield results(case, functions, stride, lambda n: progress.advance(task, n))
+
+
+def results(
+    case: Case,
+    functions: dict[str, tuple[Function, Function | None]],
+    stride: int,
+    advance: Callable[[int], None] = lambda n: None,
+) -> list[record.Result]:
+    """Measure some peers' f and f' on every stride-th pattern."""
+    proof = float32.proof(case, [0] * len(functions), stride)
+    for x in blocks(stride):
+        with np.errstate(all="ignore"):
+            got = [f and f(x) for both in functions.values() for f in both]
+        native.judge(proof, x, got)
+        advance(x.size)
+    return [
+        {
+            "op": case.op.name,
+            "params": list(case.params),
+            "form": form,
+            "dtype": "float32",
+            "isa": peer,
+            "count": proof.count,
+            "stride": stride,
+            "max_ulp": tally.max_ulp,
+            "at": tally.at,
+            "over_1": tally.over_1,
+            "nan_faults": tally.nan_faults,
+            "sign_faults": tally.sign_faults,
+            **({"note": NOTES[key]} if (key := (case.op.name, peer.split()[0])) in NOTES else {}),
+        }
+        for (peer, both), run in zip(functions.items(), proof.run[: proof.runs], strict=True)
+        for form, f, tally in zip("fd", both, run.tally, strict=True)
+        if f
+    ]
+
+
+def blocks(stride: int) -> Iterator[np.ndarray]:
+    """Every stride-th float32, a block at a time."""
+    for first in range(0, float32.PATTERNS, BLOCK * stride):
+        last = min(first + BLOCK * stride, float32.PATTERNS)
+        yield np.arange(first, last, stride, dtype=np.uint64).astype(np.uint32).view(np.float32)
+
+
+def ahead(found: Iterable[record.Result]) -> list[tuple[record.Result, record.Result]]:
+    """Peers whose worst case is better than ours by more than an ULP, each with our worst."""
+
+    def cell(result: record.Result) -> tuple[Any, ...]:
+        return result["op"], tuple(result["params"]), result["form"], result["dtype"]
+
+    ours: dict[tuple[Any, ...], record.Result] = {}
+    theirs = []
+    for result in found:
+        if result["isa"] not in ISAS:
+            theirs.append(result)
+        elif result["max_ulp"] > ours.get(cell(result), {"max_ulp": -1})["max_ulp"]:
+            ours[cell(result)] = result
+    return [
+        (result, mine)
+        for result in theirs
+        if (mine := ours.get(cell(result))) and mine["max_ulp"] > result["max_ulp"] + AHEAD
+    ]
