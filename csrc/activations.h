@@ -146,7 +146,10 @@ static INLINE VD gated(V x, Pair v, Pair w) {
   Pair other = pair_product(w, pair_select(l.negative, s.upper, s.small));
   Pair sum = exact_sum(vset(1), other.hi);
   sum.lo += other.lo;
-  return (VD){pair_times(gate, x) * down, pair_round(pair_product(gate, sum)) * down};
+  Pair slope = pair_product(gate, sum);
+  V d = pair_round(slope);
+  d = vsel(vlt(vset(0), vabs(d)), d, slope.hi); /* which has the sign of a slope that underflows to 0 */
+  return (VD){pair_times(gate, x) * down, d * down};
 }
 
 /* x * sigmoid(x) */

@@ -34,7 +34,8 @@ static INLINE VD FN(squareplus)(V x, V b) {
 static INLINE V FN(squareplus_parameter)(V x, V b) {
   Root r = root_of_sum(vmin(vset(PICK(FLT_MAX, DBL_MAX)), vabs(x)), b);
   Inverse inverse = inverse_of(r.s);
-  return unless_nan(x, C(0.25) * vfma(inverse.r, inverse.e, inverse.r) * r.scale);
+  V slope = C(0.25) * vfma(inverse.r, inverse.e, inverse.r) * r.scale;
+  return vsel(vlt(vabs(x), vset((T)INFINITY)), slope, unless_nan(x, vset(0)));
 }
 
 /* x (1 + x / s) / 2, s = sqrt(1 + x^2). With a = |x|, t = a / s and 1 - t = 1 / (s (s + a)):
