@@ -7,6 +7,7 @@
 #include SIMD
 #include "pair.h"
 #include "vmath.h"
+#include "half.h"
 #include "elementwise.h"
 #undef REAL
 
@@ -39,7 +40,7 @@
 
 const fastact_kernels CAT(fastact_kernels, ISA) = {
     .isa = STRING(ISA),
-    .elementwise = {elementwise_f32, elementwise_f64},
+    .elementwise = {elementwise_f32, elementwise_f64, elementwise_f16, elementwise_bf16},
     .softmax = {softmax_f32, softmax_f64},
     .softmax_backward = {softmax_backward_f32, softmax_backward_f64},
     .batch_norm = {batch_norm_f32, batch_norm_f64},

@@ -16,7 +16,14 @@
 #endif
 
 enum fastact_form { FASTACT_FORWARD, FASTACT_DERIVATIVE, FASTACT_BACKWARD, FASTACT_WITH_DERIVATIVE, FASTACT_FORMS };
-enum fastact_dtype { FASTACT_F32, FASTACT_F64, FASTACT_DTYPES };
+enum fastact_dtype {
+  FASTACT_F32,
+  FASTACT_F64,
+  FASTACT_F16,
+  FASTACT_BF16,
+  FASTACT_DTYPES,
+  FASTACT_AXIS_DTYPES = FASTACT_F16 /* softmax, norms and clipping have the first two */
+};
 
 #define FASTACT_MAX_PARAMETERS 4
 #define FASTACT_MAX_ROOTS 2
@@ -47,6 +54,7 @@ typedef struct {
   int parameters; /* how many operands follow x */
   const char *summary, *formula, *derivative, *kinks, *source, *note;
   fastact_parameter parameter[FASTACT_MAX_PARAMETERS];
+  int exact; /* how many parameters, from the first, stand for their defaults where they are these rounded to the dtype */
   double domain[2]; /* {0, 0}: every number */
   int roots;        /* how often f' crosses zero, and where, at the default parameters */
   double root[FASTACT_MAX_ROOTS];
@@ -92,11 +100,12 @@ typedef void (*fastact_normalize)(const fastact_norm *);
 typedef struct {
   const char *isa;
   fastact_elementwise elementwise[FASTACT_DTYPES];
-  fastact_along softmax[FASTACT_DTYPES], softmax_backward[FASTACT_DTYPES];
-  fastact_normalize batch_norm[FASTACT_DTYPES], batch_norm_inference[FASTACT_DTYPES], batch_norm_backward[FASTACT_DTYPES];
-  double (*measure[FASTACT_DTYPES])(const void *x, size_t n, int ord, double scale, int zero_nonfinite);
-  void (*rescale[FASTACT_DTYPES])(const void *x, void *out, size_t n, double factor, int zero_nonfinite);
-  void (*clamp[FASTACT_DTYPES])(char *const *operands, const ptrdiff_t *strides, size_t n);
+  fastact_along softmax[FASTACT_AXIS_DTYPES], softmax_backward[FASTACT_AXIS_DTYPES];
+  fastact_normalize batch_norm[FASTACT_AXIS_DTYPES], batch_norm_inference[FASTACT_AXIS_DTYPES],
+      batch_norm_backward[FASTACT_AXIS_DTYPES];
+  double (*measure[FASTACT_AXIS_DTYPES])(const void *x, size_t n, int ord, double scale, int zero_nonfinite);
+  void (*rescale[FASTACT_AXIS_DTYPES])(const void *x, void *out, size_t n, double factor, int zero_nonfinite);
+  void (*clamp[FASTACT_AXIS_DTYPES])(char *const *operands, const ptrdiff_t *strides, size_t n);
 } fastact_kernels;
 
 /* dispatch.c */

@@ -9,7 +9,7 @@ from fastact._kernels cimport (
     fastact_kernels,
     fastact_norm,
     fastact_normalize,
-    FASTACT_DTYPES,
+    FASTACT_AXIS_DTYPES,
 )
 from fastact._ufuncs cimport active_kernels
 cimport numpy as cnp
@@ -22,7 +22,7 @@ cdef int[2] type_numbers = [cnp.NPY_FLOAT32, cnp.NPY_FLOAT64]
 
 cdef int dtype_index(cnp.ndarray a) except -1:
     """The kernels' number for the dtype of an array that they may read."""
-    for k in range(<int>FASTACT_DTYPES):
+    for k in range(<int>FASTACT_AXIS_DTYPES):
         if cnp.PyArray_TYPE(a) == type_numbers[k] and cnp.PyArray_ISBEHAVED_RO(a):
             return k
     raise TypeError(f"no kernel for dtype {a.dtype}")
@@ -60,12 +60,12 @@ keep_alive = []  # NumPy borrows the name and the signature of a ufunc
 
 
 cdef make_ufunc(Kind kind, int masked_zero, str name, int nin, str signature):
-    cdef LoopData *data = <LoopData *>PyMem_Malloc(FASTACT_DTYPES * sizeof(LoopData))
-    cdef void **pointers = <void **>PyMem_Malloc(FASTACT_DTYPES * sizeof(void *))
-    cdef char *types = <char *>PyMem_Malloc(FASTACT_DTYPES * (nin + 1))
+    cdef LoopData *data = <LoopData *>PyMem_Malloc(FASTACT_AXIS_DTYPES * sizeof(LoopData))
+    cdef void **pointers = <void **>PyMem_Malloc(FASTACT_AXIS_DTYPES * sizeof(void *))
+    cdef char *types = <char *>PyMem_Malloc(FASTACT_AXIS_DTYPES * (nin + 1))
     if data == NULL or pointers == NULL or types == NULL:
         raise MemoryError
-    for k in range(<int>FASTACT_DTYPES):
+    for k in range(<int>FASTACT_AXIS_DTYPES):
         data[k] = LoopData(kind, k, masked_zero)
         pointers[k] = &data[k]
         for operand in range(nin + 1):
@@ -73,7 +73,7 @@ cdef make_ufunc(Kind kind, int masked_zero, str name, int nin, str signature):
     cdef bytes name_bytes = name.encode(), signature_bytes = signature.encode()
     keep_alive.append((name_bytes, signature_bytes))
     return cnp.PyUFunc_FromFuncAndDataAndSignature(
-        loops, pointers, types, FASTACT_DTYPES, nin, 1, cnp.PyUFunc_None, name_bytes, b"", 0,
+        loops, pointers, types, FASTACT_AXIS_DTYPES, nin, 1, cnp.PyUFunc_None, name_bytes, b"", 0,
         signature_bytes,
     )
 

@@ -9,7 +9,12 @@ cdef extern from "kernels.h" nogil:
         FASTACT_WITH_DERIVATIVE
 
     enum:
+        FASTACT_F32
+        FASTACT_F64
+        FASTACT_F16
+        FASTACT_BF16
         FASTACT_DTYPES
+        FASTACT_AXIS_DTYPES
 
     ctypedef enum fastact_kind "enum fastact_kind":
         FASTACT_ACTIVATION

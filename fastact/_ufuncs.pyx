@@ -5,11 +5,14 @@ Thin on purpose: the kernels are C (csrc/), names and docstrings are made in `fa
 """
 
 from cpython.mem cimport PyMem_Malloc
+from cpython.pycapsule cimport PyCapsule_New
+from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XINCREF, PyObject
 from fastact._kernels cimport (
     fastact_activation,
     fastact_activation_count,
     fastact_activations,
     fastact_active,
+    fastact_elementwise,
     fastact_form,
     fastact_isa_available,
     fastact_isa_built,
@@ -19,12 +22,22 @@ from fastact._kernels cimport (
     fastact_nout,
     fastact_select,
     FASTACT_ACTIVATION,
-    FASTACT_DTYPES,
+    FASTACT_BF16,
+    FASTACT_F16,
+    FASTACT_F32,
+    FASTACT_F64,
     FASTACT_FROM_OUTPUT,
     FASTACT_GATE,
     FASTACT_PARAMETER_GRADIENT,
 )
 cimport numpy as cnp
+
+import sys
+
+import numpy as np
+
+cdef extern from "numpy/ufuncobject.h":
+    int PyUFunc_AddPromoter(object ufunc, object dtypes, object promoter) except -1
 
 cnp.import_array()
 cnp.import_umath()
@@ -94,18 +107,68 @@ cdef struct LoopData:
     int row
     fastact_form form
     int dtype
+    int operands
 
 
 cdef void loop(char **operands, cnp.npy_intp *shape, cnp.npy_intp *strides, void *data) noexcept nogil:
     cdef LoopData *d = <LoopData *>data
-    fastact_active().elementwise[d.dtype](
-        d.row, d.form, operands, <const Py_ssize_t *>strides, shape[0]
-    )
+    cdef fastact_elementwise kernel = fastact_active().elementwise[d.dtype]
+    cdef cnp.npy_intp i
+    cdef int k
+    cdef char *one[3]
+    # To reduce and to accumulate, NumPy lets each output be the first input of the next element.
+    if d.operands == 3 and strides[0] == strides[2] and operands[2] == operands[0] + strides[0]:
+        for i in range(shape[0]):
+            for k in range(3):
+                one[k] = operands[k] + i * strides[k]
+            kernel(d.row, d.form, one, <const Py_ssize_t *>strides, 1)
+    else:
+        kernel(d.row, d.form, operands, <const Py_ssize_t *>strides, shape[0])
 
 
-cdef cnp.PyUFuncGenericFunction loops[2]
-loops[0] = loops[1] = <cnp.PyUFuncGenericFunction>loop
-cdef int[2] type_numbers = [cnp.NPY_FLOAT32, cnp.NPY_FLOAT64]
+# NumPy's own types come in its order, in which integers find the smallest float that holds them.
+cdef enum:
+    NUMPY_LOOPS = 3
+    BF16 = 3
+    LOOPS = 4
+cdef int[LOOPS] kernel_dtypes = [FASTACT_F16, FASTACT_F32, FASTACT_F64, FASTACT_BF16]
+cdef int[NUMPY_LOOPS] type_numbers = [cnp.NPY_FLOAT16, cnp.NPY_FLOAT32, cnp.NPY_FLOAT64]
+cdef cnp.PyUFuncGenericFunction[NUMPY_LOOPS] loops
+loops[0] = loops[1] = loops[2] = <cnp.PyUFuncGenericFunction>loop
+
+
+cdef int promote(
+    object ufunc, PyObject **given, PyObject **signature, PyObject **promoted
+) except -1:
+    """NumPy asks here where a ufunc has no loop for the dtypes given; unchanged, they go the usual way.
+
+    bfloat16 is known only once ml_dtypes has been imported, and that is certain once an array of it
+    arrives: so its loop is registered here. Python numbers do not widen it, as they do not float16.
+    """
+    cdef cnp.ufunc u = ufunc
+    for k in range(u.nargs):
+        Py_XINCREF(given[k])
+        promoted[k] = given[k]
+    scalar = getattr(sys.modules.get("ml_dtypes"), "bfloat16", None)
+    if scalar is None:
+        return 0
+    cdef object bfloat16 = np.dtype(scalar), dtype = type(bfloat16)
+    dtypes = [<object>given[k] for k in range(u.nargs) if given[k] != NULL]
+    if dtype not in dtypes:
+        return 0
+    cnp.PyUFunc_RegisterLoopForType(u, bfloat16.num, <cnp.PyUFuncGenericFunction>loop, NULL, u.data[BF16])
+    if not all(d.type in (int, float) or np.can_cast(d.type, bfloat16) for d in dtypes):
+        return 0
+    for k in range(u.nin):
+        Py_INCREF(dtype)
+        Py_DECREF(<object>promoted[k])
+        promoted[k] = <PyObject *>dtype
+    return 0
+
+
+cdef object promoter = PyCapsule_New(<void *>promote, "numpy._ufunc_promoter", NULL)
+
+
 keep_alive = []  # NumPy borrows the name and docstring of a ufunc
 
 
@@ -113,21 +176,24 @@ def make_ufunc(int row, int form, str name, str doc):
     """A new ufunc for one row and form of the table; `fastact_form` numbers the forms."""
     cdef int nin = fastact_nin(&fastact_activations[row], <fastact_form>form)
     cdef int nout = fastact_nout(&fastact_activations[row], <fastact_form>form)
-    cdef LoopData *data = <LoopData *>PyMem_Malloc(FASTACT_DTYPES * sizeof(LoopData))
-    cdef void **pointers = <void **>PyMem_Malloc(FASTACT_DTYPES * sizeof(void *))
-    cdef char *types = <char *>PyMem_Malloc(FASTACT_DTYPES * (nin + nout))
+    cdef LoopData *data = <LoopData *>PyMem_Malloc(LOOPS * sizeof(LoopData))
+    cdef void **pointers = <void **>PyMem_Malloc(LOOPS * sizeof(void *))
+    cdef char *types = <char *>PyMem_Malloc(NUMPY_LOOPS * (nin + nout))
     if data == NULL or pointers == NULL or types == NULL:
         raise MemoryError
-    for k in range(<int>FASTACT_DTYPES):
-        data[k] = LoopData(row, <fastact_form>form, k)
+    for k in range(LOOPS):
+        data[k] = LoopData(row, <fastact_form>form, kernel_dtypes[k], nin + nout)
         pointers[k] = &data[k]
+    for k in range(NUMPY_LOOPS):
         for operand in range(nin + nout):
             types[k * (nin + nout) + operand] = <char>type_numbers[k]
     cdef bytes name_bytes = name.encode(), doc_bytes = doc.encode()
     keep_alive.append((name_bytes, doc_bytes))
-    return cnp.PyUFunc_FromFuncAndData(
-        loops, pointers, types, FASTACT_DTYPES, nin, nout, cnp.PyUFunc_None, name_bytes, doc_bytes, 0
+    ufunc = cnp.PyUFunc_FromFuncAndData(
+        loops, pointers, types, NUMPY_LOOPS, nin, nout, cnp.PyUFunc_None, name_bytes, doc_bytes, 0
     )
+    PyUFunc_AddPromoter(ufunc, (np.dtype,) * nin + (None,) * nout, promoter)
+    return ufunc
 
 
 # --- the ISA -------------------------------------------------------------------------------------

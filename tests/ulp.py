@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from ml_dtypes import finfo
 from mpmath import mp
 
 ROOT_REACH = 0.5  # within this of a root of f' ...
@@ -46,7 +47,7 @@ def ulp_error(got, reference, rest=0.0, coarse=False):
     largest, so rounding to infinity is as good as any rounding. Where `coarse`, an ULP is at least
     that of 1/16. NaN gives NaN.
     """
-    info = np.finfo(got.dtype)
+    info = finfo(got.dtype)
     digits = info.nmant + 1
     reference = np.asarray(reference, np.float64)
     own = _exponent(reference, info)
