@@ -19,7 +19,8 @@ if os.name == "nt":
 else:
     # Explicit FMA only: contraction by the compiler would change bits between compilers.
     # No errno, so that a square root is an instruction and not a call.
-    flags = ["-O3", "-g0", "-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden"]
+    flags = ["-O3", "-g0", "-std=gnu11", "-fvisibility=hidden"]
+    flags += ["-ffp-contract=off", "-fno-math-errno"]
     # More flags, such as CI's -Wall -Wextra -Werror.
     flags += os.environ.get("FASTACT_CFLAGS", "").split()
 

@@ -93,6 +93,8 @@ class ParameterGradient(ParametricUfunc):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         name, default, _ = self.parameters[0]
+        for argument in {"out", "where"} & kwargs.keys():
+            raise TypeError(f"{self.__name__}() takes no {argument!r}: what it returns is a sum")
         if len(args) == self.nin - 1:
             args += (kwargs.pop(name, default),)
         if len(args) < self.nin:

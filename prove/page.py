@@ -27,8 +27,8 @@ others.
 FLOAT32 = """
 ## float32: every number
 
-Every one of the 2^32 bit patterns goes through the kernel of every instruction set, and f and f'
-are compared with the C library's double precision (prove/oracle.h). The worst error of each is
+Every one of the 2^32 bit patterns goes through the kernels of an instruction set, and f and f' are
+compared with the C library's double precision (prove/oracle.h). The worst error of each is
 then computed again, from the exact value of the table's formula by MPFR, and that is what stands
 here. NaN in gives NaN out, no sign is wrong even where the result underflows to zero, -0 stays -0
 where f(0) = 0, and no IEEE flag is spurious. {faults}
@@ -36,7 +36,7 @@ where f(0) = 0, and no IEEE flag is spurious. {faults}
 The machine: {cpus}. (AVX2 and AVX-512 kernels start from estimates that differ between makers.)
 """
 
-SAMPLED = "\nNEON kernels were emulated, and sampled: every {stride}th pattern.\n"
+SAMPLED = "\n\\* Sampled so far, every {stride}th pattern: {isas}.\n"
 
 FLOAT64 = """
 ## float64: samples
@@ -57,8 +57,9 @@ TAIL = """
 
 `make prove` proves what has changed since: results are on record with a hash of the sources that
 decide them, and a run that was stopped goes on where it was. `make prove OPS=gelu,tanh ISA=avx2`
-proves a part, with `STRIDE=1021` a sample of it, which is not recorded. `make prove-neon` needs a
-cross compiler and QEMU. `make test` holds every kernel to this record on four million patterns.
+proves a part, with `STRIDE=1021` a sample of it, recorded where nothing finer is. `make prove-neon`
+needs a cross compiler and QEMU. `make test` holds every kernel to this record on four million
+patterns.
 """
 
 
@@ -100,9 +101,15 @@ def faults(results: list[Result]) -> str:
 
 
 def strides(results: list[Result]) -> list[str]:
-    """What was sampled only."""
-    sampled = sorted({r["stride"] for r in results if r["isa"] == "neon" and r["stride"] != 1})
-    return [SAMPLED.format(stride=stride) for stride in sampled]
+    """What was sampled only; it has an asterisk in the table."""
+    sampled = defaultdict(set)
+    for result in results:
+        if result["stride"] > 1:
+            sampled[result["stride"]].add(result["isa"])
+    return [
+        SAMPLED.format(stride=stride, isas=", ".join(isa for isa in ISAS if isa in isas))
+        for stride, isas in sorted(sampled.items())
+    ]
 
 
 def grouped(results: Iterable[Result]) -> dict[str, list[Result]]:
@@ -118,7 +125,7 @@ def by_isa(results: list[Result]) -> str:
     isas = [isa for isa in ISAS if any(r["isa"] == isa for r in results)]
     rows = []
     for name, group in grouped(results).items():
-        errors = {r["isa"]: ulps(r["max_ulp"]) for r in group}
+        errors = {r["isa"]: ulps(r["max_ulp"]) + "\\*" * (r["stride"] > 1) for r in group}
         fewest = min(r["stride"] for r in group)
         worst = max((r for r in group if r["stride"] == fewest), key=lambda r: r["max_ulp"])
         rows.append(

@@ -63,7 +63,10 @@ def load(path: Path | None = None) -> list[Result]:
 
 
 def store(results: Iterable[Result], path: Path | None = None) -> None:
-    """Put results on record, in place of older ones of the same key; drop rows that are no more."""
+    """Put results on record, in place of older ones of the same key; drop rows that are no more.
+
+    A sample never takes the place of a finer one of the same kernels.
+    """
     path = path or RECORD
     ops = [op for kind in KINDS for op in fastact.ops(kind)]
     defaults = {op.name: [p.default for p in op.parameters] for op in ops}
@@ -74,7 +77,12 @@ def store(results: Iterable[Result], path: Path | None = None) -> None:
         return r["dtype"], order[r["op"]], others, r["params"], r["isa"], r["form"] == "d"
 
     with _locked(path.parent):
-        merged = {key(result): result for result in [*load(path), *results]}
+        merged = {key(result): result for result in load(path)}
+        for result in results:
+            old = merged.get(key(result), result)
+            same = old.get("kernels") == result.get("kernels")
+            if not (same and old["stride"] < result["stride"]):
+                merged[key(result)] = result
         kept = [result for result in merged.values() if result["op"] in order]
         kept.sort(key=place)
         lines = ",\n".join(json.dumps(_plain(result), allow_nan=False) for result in kept)

@@ -255,3 +255,10 @@ def test_gradient_takes_what_ufuncs_take(gradient):
         backward(np.ones(3), np.ones(4), 0.5)
     with pytest.raises(TypeError):
         backward(np.ones(3, complex), np.ones(3), 0.5)
+
+
+@pytest.mark.parametrize("argument", ["out", "where"])
+def test_sum_takes_no_out_or_where(gradient, argument):
+    x = np.ones(3, np.float32)
+    with pytest.raises(TypeError, match=argument):
+        gradient.functions["backward"](x, x, **{argument: np.ones(3, bool)})
