@@ -178,7 +178,7 @@ static INLINE V FN(swish_parameter)(V x, V beta) {
   M saturated = vlt(vset(EXP_LIMIT), vabs(v.hi));
   V lo = vsel(saturated, vset(0), v.lo), inside = vsel(saturated, vset(0), x);
   Sides s = logistic_sides(logistic(v.hi, &lo));
-  return unless_nan(x, pair_times(pair_product(s.lower, s.upper), inside) * inside * vset(SCALE_DOWN));
+  return unless_nan(x, vabs(pair_times(pair_product(s.lower, s.upper), inside) * inside) * vset(SCALE_DOWN));
 }
 
 /* x sigmoid(1.702 x) */

@@ -101,7 +101,7 @@ def test_every_equation_of_the_page_holds(op):
             continue
         here = names | {"x": x, "y": x, "gate": x + 0.25, "grad": np.float64(-1.5)}
         for line in block.splitlines():
-            left, right = line.split("==")
+            left, right = line.split("==", 1)
             name, given = left.strip().split("(", 1)
             functions.discard(name)
             value = getattr(fastact, name)(*eval(f"({given[:-1]},)", here))
