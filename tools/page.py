@@ -171,13 +171,18 @@ def page() -> str:
     return "\n".join(parts)
 
 
+def has_kinks(op: fastact.Op) -> bool:
+    """Whether f has kinks at the default parameters."""
+    return op.kinks != "none" and " where " not in op.kinks
+
+
 def summary() -> str:
     """The table as the README has it: names and defaults, an item a group."""
     activations = fastact.ops()
     known = [*(op.name for op in activations if is_known(op.name)), *filter(is_known, ALIASES)]
     groups = {
-        "with kinks (there f' follows PyTorch)": [op for op in activations if op.kinks != "none"],
-        "smooth": [op for op in activations if op.kinks == "none" and op.name not in known],
+        "with kinks (there f' follows PyTorch)": [op for op in activations if has_kinks(op)],
+        "smooth": [op for op in activations if not has_kinks(op) and op.name not in known],
     }
     lists = {title: [brief(op) for op in group] for title, group in groups.items()}
     lists["by the names of NumPy's and SciPy's ufuncs"] = known
