@@ -48,7 +48,7 @@ format: $(INSTALLED) ## rewrite Python and C in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i csrc/*.c csrc/*.h prove/*.c prove/*.h
 
-generate: $(INSTALLED) ## rewrite the stubs and the table of the README
+generate: $(INSTALLED) ## rewrite the stubs, docs/activations and the list in the README
 	$(BIN)/python tools/generate.py
 
 clean: ## remove everything that was built
