@@ -36,7 +36,7 @@ where f(0) = 0, and no IEEE flag is spurious. {faults}
 The machine: {cpus}. (AVX2 and AVX-512 kernels start from estimates that differ between makers.)
 """
 
-SAMPLED = "\n\\* Sampled so far, every {stride}th pattern: {isas}.\n"
+SAMPLED = "\n\\* Sampled so far, one pattern in {stride}: {isas}.\n"
 
 FLOAT64 = """
 ## float64: samples
