@@ -7,7 +7,6 @@ import ast
 import math
 from collections import Counter
 from functools import cache, wraps
-from typing import Any
 
 import numpy as np
 
@@ -40,7 +39,7 @@ def function(name, formulas, namespace, *, arrays):
     arrays : bool
         Whether it takes NumPy arrays, or floats.
     """
-    made: dict[str, Any] = {}
+    made = {}
     exec(source(name, formulas, arrays=arrays), dict(namespace), made)
     is_sum = arrays and functions()[name][0].kind == "parameter_gradient"
     return _summed(made[name]) if is_sum else made[name]
@@ -179,9 +178,9 @@ class _Share(ast.NodeTransformer):
     """What occurs twice given a name in a line of its own; what one branch needs is left to it."""
 
     def __init__(self, tree):
-        self.lines: list[str] = []
-        self.named: dict[str, ast.expr] = {}
-        self.counts: Counter[str] = Counter()
+        self.lines = []
+        self.named = {}
+        self.counts = Counter()
         self.count(tree)
 
     def count(self, node):
