@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import copy
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any
 
 from fastact._activations import ops
@@ -22,9 +21,7 @@ ELEMENTARY = frozenset(
 Signature = tuple[str, tuple[str, ...], tuple[float, ...]]  # formula, its arguments, the defaults
 
 
-@cache
-def signatures() -> Mapping[str, Signature]:
-    """What formulas may call beside elementary functions: rows, and derivatives of activations."""
+def _signatures() -> dict[str, Signature]:
     found: dict[str, Signature] = {}
     for op in (op for kind in FORMS for op in ops(kind)):
         names = arguments(op.kind, Form.forward) + tuple(p.name for p in op.parameters)
@@ -33,6 +30,14 @@ def signatures() -> Mapping[str, Signature]:
         if op.derivative:
             found[f"{op.name}_derivative"] = op.derivative, names, defaults
     return found
+
+
+_SIGNATURES = _signatures()
+
+
+def signatures() -> Mapping[str, Signature]:
+    """What formulas may call beside elementary functions: rows, and derivatives of activations."""
+    return _SIGNATURES
 
 
 def expand(text: str, table: Mapping[str, Signature]) -> ast.expr:

@@ -6,7 +6,7 @@ Over NumPy arrays for `idioms`, over floats for a loop in plain Python.
 import ast
 import math
 from collections import Counter
-from functools import cache, wraps
+from functools import wraps
 
 import numpy as np
 
@@ -19,11 +19,13 @@ NUMPY |= {"max": "np.maximum", "min": "np.minimum"}
 WORTH_A_NAME = (ast.BinOp, ast.Call, ast.Compare, ast.IfExp, ast.UnaryOp)
 
 
-@cache
+_ROWS = [op for kind in FORMS for op in ops(kind)]
+_FUNCTIONS = {op.name + form.suffix: (op, form) for op in _ROWS for form in FORMS[op.kind]}
+
+
 def functions():
     """Every function of the table by its name: its row and its form."""
-    rows = [op for kind in FORMS for op in ops(kind)]
-    return {op.name + form.suffix: (op, form) for op in rows for form in FORMS[op.kind]}
+    return _FUNCTIONS
 
 
 def function(name, formulas, namespace, *, arrays):
@@ -39,10 +41,10 @@ def function(name, formulas, namespace, *, arrays):
     arrays : bool
         Whether it takes NumPy arrays, or floats.
     """
-    made = {}
-    exec(source(name, formulas, arrays=arrays), dict(namespace), made)
+    found = dict(namespace)
+    exec(source(name, formulas, arrays=arrays), found)
     is_sum = arrays and functions()[name][0].kind == "parameter_gradient"
-    return _summed(made[name]) if is_sum else made[name]
+    return _summed(found[name]) if is_sum else found[name]
 
 
 def source(name, formulas, *, arrays):
@@ -177,10 +179,10 @@ def _joined(operator, values):
 class _Share(ast.NodeTransformer):
     """What occurs twice given a name in a line of its own; what one branch needs is left to it."""
 
-    def __init__(self, tree):
-        self.lines = []
-        self.named = {}
-        self.counts = Counter()
+    def __init__(self, tree: ast.expr) -> None:
+        self.lines: list[str] = []
+        self.named: dict[str, ast.expr] = {}
+        self.counts: Counter[str] = Counter()
         self.count(tree)
 
     def count(self, node):
