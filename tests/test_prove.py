@@ -357,7 +357,11 @@ def test_a_run_that_is_stopped_keeps_what_is_finished(file, monkeypatch, capsys)
 def test_command(file, capsys):
     sample = ["--ops", "relu", "--isa", "scalar", "--stride", "100003"]
     assert command.main([*ONLY, *sample]) == 0
-    assert record.load() == []  # a sample is no proof
+    assert {result["stride"] for result in record.load()} == {100003}
+    finer = [{**r, "stride": 1} for r in record.load()]
+    record.store(finer)
+    assert command.main([*ONLY, *sample]) == 0
+    assert record.load() == finer  # which a sample does not replace
     assert "relu " in capsys.readouterr().out
 
 

@@ -6,7 +6,9 @@ Over NumPy arrays for `idioms`, over floats for a loop in plain Python.
 import ast
 import math
 from collections import Counter
+from collections.abc import Mapping
 from functools import wraps
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +30,9 @@ def functions():
     return _FUNCTIONS
 
 
-def function(name, formulas, namespace, *, arrays):
+def function(
+    name: str, formulas: Mapping[str, str], namespace: Mapping[str, Any], *, arrays: bool
+) -> Any:
     """A function of the table as somebody would write it.
 
     Parameters
@@ -41,10 +45,10 @@ def function(name, formulas, namespace, *, arrays):
     arrays : bool
         Whether it takes NumPy arrays, or floats.
     """
-    found = dict(namespace)
-    exec(source(name, formulas, arrays=arrays), found)
+    made: dict[str, Any] = {}
+    exec(source(name, formulas, arrays=arrays), dict(namespace), made)
     is_sum = arrays and functions()[name][0].kind == "parameter_gradient"
-    return _summed(found[name]) if is_sum else found[name]
+    return _summed(made[name]) if is_sum else made[name]
 
 
 def source(name, formulas, *, arrays):
