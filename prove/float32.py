@@ -70,7 +70,7 @@ def pending(choice: Choice) -> Iterator[tuple[Case, list[str]]]:
         return all(
             key in known
             and known[key]["stride"] == 1
-            and known[key]["kernels"] == fingerprint(case.op.name)
+            and known[key]["kernels"] == fingerprint(case.op.name, isa)
             for key in keys
         )
 
@@ -162,7 +162,7 @@ def judged(case: Case, isa: str, stride: int, run: native.Run, cpu: str) -> list
             "nan_faults": tally.nan_faults,
             "sign_faults": tally.sign_faults,
             "flag_faults": run.flag_faults,
-            "kernels": fingerprint(case.op.name),
+            "kernels": fingerprint(case.op.name, isa),
             "cpu": cpu,
             **({"faults": faults} if faults else {}),
         }

@@ -282,7 +282,9 @@ def key(case: Case, isa: str, form: str) -> tuple:
 
 def holds(result: record.Result, count: int) -> bool:
     """Whether a result is of these very kernels, and of enough points."""
-    return result["kernels"] == fingerprint(result["op"]) and result["count"] >= count
+    return (
+        result["kernels"] == fingerprint(result["op"], result["isa"]) and result["count"] >= count
+    )
 
 
 def results(
@@ -301,7 +303,7 @@ def results(
             "params": list(case.params),
             "stride": 0,
             **{name: value for name, value in asdict(tally).items() if value != ""},
-            "kernels": fingerprint(case.op.name),
+            "kernels": fingerprint(case.op.name, isa),
         }
         for isa, tallies in zip(isas, totals, strict=True)
         for form, tally in zip(FORMS, tallies, strict=True)

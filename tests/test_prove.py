@@ -311,7 +311,7 @@ def result(op="tanh", isa="avx2", **others):
     made |= {"stride": 1, "max_ulp": 0.75, "at": 1.5, "over_1": 0, "nan_faults": 0}
     return (
         made
-        | {"sign_faults": 0, "flag_faults": 0, "kernels": fingerprint("tanh")}
+        | {"sign_faults": 0, "flag_faults": 0, "kernels": fingerprint("tanh", "scalar")}
         | {"cpu": "?"}
         | others
     )
@@ -387,15 +387,47 @@ def test_broken_bound_is_reported(file, monkeypatch, capsys):
 
 
 def test_fingerprint_sees_what_decides():
-    """The formula, what it calls and what all share; not the formulas of other rows."""
-    shared, own = sources._parts()
-    assert "exp_parts" in shared
-    assert "FN(tanh)(V" not in shared
-    assert "ORACLE(tanh" in own["tanh"]
-    assert "FN(tanh)(V" in own["tanh"]
-    assert set(own) >= {op.name for op in OPS}
-    assert sources._closure("relu6", own, set()) == {"relu6", "hardtanh"}
-    assert fingerprint("tanh") != fingerprint("sigmoid")
+    """The formula and all that it needs, on its ISA; not the formulas of other rows."""
+    known = sources._definitions(
+        *(f"csrc/{header}" for header in sources.HEADERS), *sources._simd("avx2")
+    )
+    assert set(known) >= {f"FN({op.name})" for op in OPS}
+    needed = sources._closure("FN(silu)", known, set())
+    assert needed >= {"FN(silu)", "gated", "logistic", "exp_q", "LN2_HI", "vreciprocal", "PICK"}
+    assert not needed & {"FN(tanh)", "FN(sigmoid)", "mills_ratio"}
+    assert sources._closure("FN(relu6)", known, set()) >= {"FN(relu6)", "FN(hardtanh)", "within"}
+    oracle = sources._definitions("prove/oracle.h")
+    assert sources._closure("ORACLE(silu", oracle, set()) >= {"ORACLE(silu", "gated", "grow"}
+    marks = {fingerprint(op.name, isa) for op in OPS for isa in ("avx2", "avx512")}
+    assert len(marks) == 2 * len(OPS)
+
+
+def test_fingerprint_changes_with_its_sources(tmp_path, monkeypatch):
+    """Another constant is noticed by those who use it, another comment by nobody."""
+    for folder in ("csrc", "prove"):
+        (tmp_path / folder).mkdir()
+        for path in (sources.ROOT / folder).glob("*.[ch]"):
+            (tmp_path / folder / path.name).write_text(path.read_text())
+    rows = ("sigmoid", "gelu", "relu")
+
+    def marks():
+        sources._definitions.cache_clear()
+        return [fingerprint.__wrapped__(row, "sse2") for row in rows]
+
+    before = marks()
+    monkeypatch.setattr(sources, "ROOT", tmp_path)
+    vmath = tmp_path / "csrc" / "vmath.h"
+    vmath.write_text(vmath.read_text() + "/* no more */\n")
+    assert marks() == before
+    vmath.write_text(
+        vmath.read_text().replace(
+            "#define INV_SQRT_2PI PICK(0x1.98", "#define INV_SQRT_2PI PICK(0x1.97"
+        )
+    )
+    after = marks()
+    assert [a == b for a, b in zip(after, before, strict=True)] == [True, False, True]
+    monkeypatch.undo()
+    sources._definitions.cache_clear()
 
 
 def test_old_build_is_not_proved(monkeypatch, tmp_path):
