@@ -10,6 +10,8 @@
 #define logistic_value FN(logistic_value)
 #define Sides FN(Sides)
 #define logistic_sides FN(logistic_sides)
+#define logistic_beside_one FN(logistic_beside_one)
+#define logistic_slope FN(logistic_slope)
 #define exp_left FN(exp_left)
 #define gated FN(gated)
 #define exp_away FN(exp_away)
@@ -90,13 +92,22 @@ static INLINE V logistic_value(Logistic l) {
   return vsel(l.negative, y, C(1) - y);
 }
 
+/* sigmoid(-|v|) at least NEGLIGIBLE, for use beside 1, but for its factor 1 + e */
+static INLINE V logistic_beside_one(Logistic l) { return vmax(vset(NEGLIGIBLE / SCALE_DOWN), l.y.r) * vset(SCALE_DOWN); }
+
+/* sigmoid(-|v|) sigmoid(|v|) = r (1 + e) (1 - small (1 + e)), over SCALE_DOWN */
+static INLINE V logistic_slope(Logistic l) {
+  V small = logistic_beside_one(l), e = l.y.e;
+  return vfma_always(l.y.r, vfma(e, vfma(-e, small, vfma(vset(-2), small, vset(1))), -small), l.y.r);
+}
+
 /* sigmoid(-|v|) / SCALE_DOWN; the same unscaled, at least NEGLIGIBLE, for use beside 1; sigmoid(|v|) */
 typedef struct {
   Pair lower, small, upper;
 } Sides;
 
 static INLINE Sides logistic_sides(Logistic l) {
-  V beside_one = vmax(vset(NEGLIGIBLE / SCALE_DOWN), l.y.r) * vset(SCALE_DOWN);
+  V beside_one = logistic_beside_one(l);
   Pair small = pair(beside_one, beside_one * l.y.e), upper = fast_sum(vset(1), -small.hi);
   return (Sides){pair(l.y.r, l.y.r * l.y.e), small, pair(upper.hi, upper.lo - small.lo)};
 }
@@ -104,19 +115,24 @@ static INLINE Sides logistic_sides(Logistic l) {
 /* 1 / (1 + exp(-x)); f' = sigmoid(-|x|) sigmoid(|x|), which is even: the tails agree to the last digit */
 static INLINE VD FN(sigmoid)(V x) {
   Logistic l = logistic(x, NULL);
-  Sides s = logistic_sides(l);
-  return (VD){logistic_value(l), pair_round(pair_product(s.lower, s.upper)) * vset(SCALE_DOWN)};
+  return (VD){logistic_value(l), logistic_slope(l) * vset(SCALE_DOWN)};
 }
 
 static INLINE V FN(sigmoid_from_output)(V y) { return y * (C(1) - y); }
 
-/* With z = exp(-2|x|): (1 - z) / (1 + z); f' = 4 z / (1 + z)^2 */
+/* float32: sixteen polynomials. float64, with E = exp(2|x|): (E - 1) / (E + 1). f' = 4 sigmoid'(2x) */
 static INLINE VD FN(tanh)(V x) {
+  Logistic l = logistic(C(2) * x, NULL);
+  V d = logistic_slope(l) * vset(4 * SCALE_DOWN);
+#if REAL == 32
+  V a = vmin(vset(TANH_LIMIT), vabs(x)), place = vfma(a, vset(TANH_SCALE), vset(1));
+  V f = piecewise(FN(tanh_pieces), COUNT(FN(tanh_pieces)), vslot(place), a, vlt(place, vset(2)));
+#else
   Exp z = exp_parts(vmax(vset(-EXP_LIMIT), C(2) * vminus_abs(x)), NULL);
-  Pair d = plus_exp(1, z);
-  Inverse inverse = inverse_of(d);
-  V slope = pair_round(pair_over(pair_over(exp_mantissa(z), inverse), inverse));
-  return (VD){vcopysign(pair_round(pair_over(one_minus_exp(z, d), inverse)), x), unscaled(C(4) * slope, z.power)};
+  Pair sum = plus_exp(1, z);
+  V f = pair_round(pair_over(one_minus_exp(z, sum), inverse_of(sum)));
+#endif
+  return (VD){vcopysign(f, x), d};
 }
 
 /* x - tanh(x), a series of x^3 where |x| < 15/16; f' = tanh(x)^2, where tanh(x) = x - f keeps the digits of a small x */
@@ -137,19 +153,24 @@ static INLINE VD FN(tanhshrink)(V x) {
 
 static INLINE V FN(tanh_from_output)(V y) { return (C(1) - y) * (C(1) + y); }
 
-/* f = x sigmoid(v) and f' = sigmoid(v) (1 + w sigmoid(-v)), where w = x dv/dx */
+/* f = x sigmoid(v) and f' = sigmoid(v) (1 + w sigmoid(-v)), where w = x dv/dx; with r (1 + e) = sigmoid(-|v|),
+ * f = x r (1 + e) left of 0 and x - x r (1 + e) right of it */
 static INLINE VD gated(V x, Pair v, Pair w) {
   Logistic l = logistic(v.hi, &v.lo);
-  Sides s = logistic_sides(l);
   V up = vset(1 / SCALE_DOWN), down = vset(SCALE_DOWN);
+  V base = vsel(l.negative, vset(0), x * up);
+  Pair part = exact_product(vsel(l.negative, x, -x), l.y.r), sum = fast_sum(base, part.hi);
+  V f = (sum.hi + (sum.lo + vfma(part.hi, l.y.e, part.lo))) * down;
+
+  Sides s = logistic_sides(l);
   Pair gate = pair_select(l.negative, s.lower, pair_scaled(s.upper, up));
   Pair other = pair_product(w, pair_select(l.negative, s.upper, s.small));
-  Pair sum = exact_sum(vset(1), other.hi);
-  sum.lo += other.lo;
-  Pair slope = pair_product(gate, sum);
+  Pair one_and = exact_sum(vset(1), other.hi);
+  one_and.lo += other.lo;
+  Pair slope = pair_product(gate, one_and);
   V d = pair_round(slope);
   d = vsel(vlt(vset(0), vabs(d)), d, slope.hi); /* which has the sign of a slope that underflows to 0 */
-  return (VD){pair_times(gate, x) * down, d * down};
+  return (VD){f, d * down};
 }
 
 /* x * sigmoid(x) */
@@ -285,21 +306,23 @@ static INLINE VD FN(mish)(V x) {
  *   left   f = x e M,        f' = e (M - a / sqrt(2 pi))
  *   right  f = x (1 - e M),  f' = 1 - e (M - a / sqrt(2 pi)) */
 static INLINE VD FN(gelu)(V x) {
-  V limit = vset(MILLS_LIMIT), inside = vmax(-limit, vmin(limit, x)), a = vmax(vset(TINY), vabs(inside));
+  V limit = vset(MILLS_LIMIT), inside = vmax(-limit, vmin(limit, x)), a = vmax(vset(SQUARE_TINY), vabs(inside));
   M negative = vlt(x, vset(0));
-  Pair half_square = exact_product(a, C(0.5) * a), one = pair(vset(1), vset(0));
-  V minus_lo = -half_square.lo;
-  Exp e = exp_parts(vsel(vlt(a, limit), -half_square.hi, vset(-EXP_LIMIT)), &minus_lo); /* 0 from the limit on */
+  V zero = vset(0), up = vset(1 / SCALE_DOWN), down = vset(SCALE_DOWN);
+  Pair half_square = exact_product(a, C(0.5) * a);
+  Exp e = exp_where(vlt(a, limit), -half_square.hi, -half_square.lo);
   Pair m = exp_mantissa(e), mills = mills_ratio(a, NULL);
-  V power = vsel(negative, e.power, vset(1 / SCALE_DOWN)), right = -power_beside_one(e);
 
-  Pair tail = pair_product(m, mills);
-  V f = pair_times(pair_select(negative, tail, pair_sum(one, pair_scaled(tail, right))), inside);
+  Pair tail = pair_scaled(pair_product(m, mills), e.power);
+  V side = vsel(negative, inside, -inside);
+  Pair part = exact_product(side, tail.hi), sum = fast_sum(vsel(negative, zero, inside * up), part.hi);
+  V f = (sum.hi + (sum.lo + vfma(side, tail.lo, part.lo))) * down;
 
-  Pair density = pair_product(pair(vset(INV_SQRT_2PI), vset(INV_SQRT_2PI_LO)), pair(-a, vset(0)));
-  Pair sum = exact_sum(mills.hi, density.hi);
-  sum.lo += mills.lo + density.lo;
-  Pair left = pair_product(m, sum);
-  V d = pair_round(pair_select(negative, left, pair_sum(one, pair_scaled(left, right))));
-  return (VD){vsel(vlt(limit, x), x, vcopysign(unscaled(f, power), x)), unscaled(d, power)};
+  Pair density = pair_product(pair(vset(INV_SQRT_2PI), vset(INV_SQRT_2PI_LO)), pair(-a, zero));
+  Pair bend = exact_sum(mills.hi, density.hi);
+  bend.lo += mills.lo + density.lo;
+  Pair left = pair_product(m, bend), rest = pair_scaled(left, e.power), right = fast_sum(up, -rest.hi);
+  right.lo -= rest.lo;
+  V d = vsel(negative, pair_round(left) * e.power, pair_round(right)) * down;
+  return (VD){vsel(vlt(limit, x), x, vcopysign(f, x)), d};
 }

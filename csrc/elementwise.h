@@ -17,21 +17,33 @@ typedef VD (*FN(Formula))(V x, const V *parameters);
 
 enum { FN(STAGE) = 4096 / sizeof(T), FN(STRETCH) = 16384 };
 
+/* One vector of a kernel's outputs. */
+static INLINE void FN(give)(enum fastact_form form, VD both, const T *grad, T *y, T *d) {
+  if (form == FASTACT_FORWARD || form == FASTACT_WITH_DERIVATIVE) vstore(y, both.f);
+  if (form == FASTACT_DERIVATIVE || form == FASTACT_WITH_DERIVATIVE) vstore(d, both.d);
+  if (form == FASTACT_BACKWARD) vstore(y, vload(grad) * both.d);
+}
+
+/* Two vectors at a time, since a formula is a long chain of operations that wait for each other. */
 static INLINE void FN(sweep_with)(FN(Formula) formula, enum fastact_form form, int parameters, int parameters_vary,
                                   const T *const *in, const size_t *step, T *const *out, size_t n) {
   int first = form == FASTACT_BACKWARD; /* where x is */
   const T *grad = in[0], *x = in[first];
-  size_t grad_step = step[0], x_step = step[first];
+  size_t grad_step = step[0], x_step = step[first], i = 0;
   T *y = out[0], *d = form == FASTACT_WITH_DERIVATIVE ? out[1] : out[0];
   V p[FASTACT_MAX_PARAMETERS];
   for (int k = 0; k < parameters; k++) p[k] = vload(in[first + 1 + k]);
-  for (size_t i = 0; i < n; i += LANES) {
+  if (!parameters_vary)
+    for (; i + 2 * LANES <= n; i += 2 * LANES) {
+      size_t j = i + LANES;
+      VD one = formula(vload(x + i * x_step), p), two = formula(vload(x + j * x_step), p);
+      FN(give)(form, one, grad + i * grad_step, y + i, d + i);
+      FN(give)(form, two, grad + j * grad_step, y + j, d + j);
+    }
+  for (; i < n; i += LANES) {
     if (parameters_vary)
       for (int k = 0; k < parameters; k++) p[k] = vload(in[first + 1 + k] + i * step[first + 1 + k]);
-    VD both = formula(vload(x + i * x_step), p);
-    if (form == FASTACT_FORWARD || form == FASTACT_WITH_DERIVATIVE) vstore(y + i, both.f);
-    if (form == FASTACT_DERIVATIVE || form == FASTACT_WITH_DERIVATIVE) vstore(d + i, both.d);
-    if (form == FASTACT_BACKWARD) vstore(y + i, vload(grad + i * grad_step) * both.d);
+    FN(give)(form, formula(vload(x + i * x_step), p), grad + i * grad_step, y + i, d + i);
   }
 }
 

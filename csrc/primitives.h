@@ -5,11 +5,15 @@
 /* NaN where `outside` is set, with the flag of an invalid operation; 0 elsewhere */
 static INLINE V invalid_where(M outside) { return vsel(outside, vset((T)INFINITY), vset(0)) * vset(0); }
 
-/* exp(x) */
+/* exp(x), for which x may be tiny: no square of r */
 static INLINE VD FN(exp)(V x) {
-  V limit = vset(EXP_LIMIT), down;
-  Exp e = exp_any(vmax(-limit, vmin(limit, x)), &down);
-  V y = pair_round(exp_mantissa(e)) * e.power * down;
+  V limit = vset(EXP_LIMIT), inside = vmax(-limit, vmin(limit, x));
+  M negative = vlt(inside, vset(0));
+  V scale = vsel(negative, vset(SCALE_BITS), vset(-SCALE_BITS)),
+    down = vsel(negative, vset(SCALE_DOWN), vset(1 / SCALE_DOWN));
+  Reduced n = reduced(inside, NULL, scale);
+  V s = vfma(n.r * horner(n.r, FN(exp_q), COUNT(FN(exp_q)), 0, 1), n.r, n.r);
+  V y = vfma(n.power, s, n.power) * down;
   return (VD){y, y};
 }
 
@@ -76,10 +80,9 @@ typedef struct {
 } Complement;
 
 static INLINE Complement complement(V a) {
-  a = vmax(vset(TINY), a);
+  a = vmax(vset(SQUARE_TINY), a);
   Pair square = exact_product(a, a), argument = pair_product(pair(vset(SQRT2), vset(SQRT2_LO)), pair(a, vset(0)));
-  V lo = -square.lo;
-  Exp e = exp_parts(vsel(vlt(a, vset(ERFC_LIMIT)), -square.hi, vset(-EXP_LIMIT)), &lo); /* 0 from the limit on */
+  Exp e = exp_where(vlt(a, vset(ERFC_LIMIT)), -square.hi, -square.lo);
   return (Complement){e, pair_product(exp_mantissa(e), pair_scaled(mills_ratio(argument.hi, &argument.lo), vset(2)))};
 }
 
@@ -90,14 +93,18 @@ static INLINE V bell(Exp e) {
   return unscaled(pair_round(d), e.power);
 }
 
-/* erf(x): a series left of 1/2, 1 - erfc(|x|) right of it */
+/* erf(x). float32: sixteen polynomials; float64: a series left of 1/2, 1 - erfc(|x|) right of it */
 static INLINE VD FN(erf)(V x) {
+  Complement c = complement(vmin(vset(ERFC_LIMIT), vabs(x)));
+#if REAL == 32
+  V a = vmin(vset(ERF_LIMIT), vabs(x)), place = vfma(a, vset(ERF_SCALE), vset(0x1.8p23f));
+  V f = piecewise(FN(erf_pieces), COUNT(FN(erf_pieces)), place, a, vlt(place, vset(0x1.8p23f + 2)));
+#else
   V a = vmin(vset(ERFC_LIMIT), vabs(x)), half = vset(C(0.5)), one = vset(1);
-  Complement c = complement(a);
   Pair tail = pair_scaled(c.tail, power_beside_one(c.e)), large = fast_sum(one, -tail.hi);
-  V f =
-      vsel(vlt(a, half), pair_times(erf_small(vmax(vset(TINY), vmin(half, a))), a * vset(1 / SCALE_DOWN)) * vset(SCALE_DOWN),
-           large.hi + (large.lo - tail.lo));
+  V small = pair_times(erf_small(vmax(vset(TINY), vmin(half, a))), a * vset(1 / SCALE_DOWN)) * vset(SCALE_DOWN);
+  V f = vsel(vlt(a, half), small, large.hi + (large.lo - tail.lo));
+#endif
   return (VD){vcopysign(f, x), bell(c.e)};
 }
 

@@ -45,6 +45,7 @@
 #define vset FN(vset)
 #define vfma FN(vfma)
 #define vfma_once FN(vfma_once)
+#define vfma_always FN(vfma_always)
 #define vresidual FN(vresidual)
 #define vreciprocal FN(vreciprocal)
 #define vmin FN(vmin)

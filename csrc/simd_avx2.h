@@ -20,14 +20,8 @@ static INLINE V vset(T a) { return OP(set1)(a); }
 static INLINE V vfma(V a, V b, V c) { return OP(fmadd)(a, b, c); }
 static INLINE V vresidual(V a, V b, V c) { return OP(fnmadd)(a, b, c); } /* c - a*b, rounded once */
 static INLINE V vfma_once(V a, V b, V c) { return vfma(a, b, c); }
-#if REAL == 32
-static INLINE V vreciprocal(V a) {
-  V r = _mm256_rcp_ps(a);
-  return vfma(r, vresidual(r, a, vset(1)), r);
-}
-#else
+static INLINE V vfma_always(V a, V b, V c) { return vfma(a, b, c); }
 static INLINE V vreciprocal(V a) { return vset(1) / a; }
-#endif
 /* The second operand where either is NaN, so that vmin(bound, x) lets NaN through. */
 static INLINE V vmin(V a, V b) { return OP(min)(a, b); }
 static INLINE V vmax(V a, V b) { return OP(max)(a, b); }
@@ -48,6 +42,16 @@ static INLINE V vexponent(V a) {
   return OP(or)(SHIFT_RIGHT(a, MANTISSA_BITS), unit) - unit;
 }
 static INLINE V vsqrt(V a) { return OP(sqrt)(a); }
+
+#if REAL == 32
+/* table[slot mod 16], slot being the number in the lowest bits */
+static INLINE V vlookup(const T *table, V slot) {
+  __m256i k = _mm256_castps_si256(slot);
+  V low = _mm256_permutevar8x32_ps(vload(table), k), high = _mm256_permutevar8x32_ps(vload(table + 8), k);
+  return vsel(SHIFT(slot, 28), high, low);
+}
+static INLINE V vslot(V a) { return SHIFT_RIGHT(a, 21); } /* the exponent and two bits of the fraction */
+#endif
 
 #if REAL == 64
 /* float64 lanes over float32 memory, for wide.h */

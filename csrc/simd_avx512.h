@@ -23,6 +23,7 @@ static INLINE V vset(T a) { return OP(set1)(a); }
 static INLINE V vfma(V a, V b, V c) { return OP(fmadd)(a, b, c); }
 static INLINE V vresidual(V a, V b, V c) { return OP(fnmadd)(a, b, c); } /* c - a*b, rounded once */
 static INLINE V vfma_once(V a, V b, V c) { return vfma(a, b, c); }
+static INLINE V vfma_always(V a, V b, V c) { return vfma(a, b, c); }
 #if REAL == 32
 static INLINE V vreciprocal(V a) { return _mm512_rcp14_ps(a); }
 #else
@@ -51,6 +52,12 @@ static INLINE V vexponent(V a) {
   return OP(or)(SHIFT_RIGHT(a, MANTISSA_BITS), unit) - unit;
 }
 static INLINE V vsqrt(V a) { return OP(sqrt)(a); }
+
+#if REAL == 32
+/* table[slot mod 16], slot being the number in the lowest bits */
+static INLINE V vlookup(const T *table, V slot) { return _mm512_permutexvar_ps(_mm512_castps_si512(slot), vload(table)); }
+static INLINE V vslot(V a) { return SHIFT_RIGHT(a, 21); } /* the exponent and two bits of the fraction */
+#endif
 
 #if REAL == 64
 /* float64 lanes over float32 memory, for wide.h */

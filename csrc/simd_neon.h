@@ -46,6 +46,7 @@ static INLINE V vset(T a) { return OP(vdupq_n)(a); }
 static INLINE V vfma(V a, V b, V c) { return Q(vfma)(c, a, b); }
 static INLINE V vresidual(V a, V b, V c) { return Q(vfms)(c, a, b); } /* c - a*b, rounded once */
 static INLINE V vfma_once(V a, V b, V c) { return vfma(a, b, c); }
+static INLINE V vfma_always(V a, V b, V c) { return vfma(a, b, c); }
 static INLINE V vreciprocal(V a) { return vset(1) / a; }
 static INLINE M vlt(V a, V b) { return Q(vclt)(a, b); }
 static INLINE M vordered(V a) { return Q(vceq)(a, a); }
@@ -80,3 +81,5 @@ static INLINE void wstore_f32(float *p, V a) { vst1_f32(p, vcvt_f32_f64(a)); }
 #undef OR
 #undef SET_BITS
 #undef MASK_WORDS
+
+#include "simd_without_permute.h"

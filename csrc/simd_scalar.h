@@ -44,3 +44,4 @@ static INLINE void wstore_f32(float *p, V a) { *p = (float)a; }
 #endif
 
 #include "simd_without_fma.h"
+#include "simd_without_permute.h"

@@ -54,6 +54,7 @@ static INLINE void wstore_f32(float *p, V a) { _mm_store_sd((double *)(void *)p,
 #endif
 
 #include "simd_without_fma.h"
+#include "simd_without_permute.h"
 #undef OP
 #undef SHIFT
 #undef SHIFT_RIGHT

@@ -16,4 +16,10 @@ static INLINE V vfma_once(V a, V b, V c) {
   return (p + (c * scale - vresidual(scaled, b, p))) * vsel(tiny, down, one);
 }
 
+/* a*b + c, rounded once but for a rounding of what is left over */
+static INLINE V vfma_always(V a, V b, V c) {
+  V p = a * b, rest = -vresidual(a, b, p), sum = p + c, from_c = sum - p;
+  return sum + (((p - (sum - from_c)) + (c - from_c)) + rest);
+}
+
 static INLINE V vreciprocal(V a) { return vset(1) / a; }

@@ -3,9 +3,13 @@
 
 #define Exp FN(Exp)
 #define exp_reduced FN(exp_reduced)
+#define Reduced FN(Reduced)
+#define reduced FN(reduced)
+#define exp_short FN(exp_short)
 #define exp_scaled FN(exp_scaled)
 #define exp_parts FN(exp_parts)
 #define exp_any FN(exp_any)
+#define exp_where FN(exp_where)
 #define Ratio FN(Ratio)
 #define binary_ratio FN(binary_ratio)
 #define log_ratio FN(log_ratio)
@@ -41,6 +45,9 @@
  * 1, what is this small is left out: its square, as a pair, would hold subnormals. */
 #undef TINY
 #define TINY PICK(0x1p-39f, 0x1p-400)
+/* The same for what is squared on the way to an exponent, and squared again in it. */
+#undef SQUARE_TINY
+#define SQUARE_TINY PICK(0x1p-30f, 0x1p-200)
 static INLINE V unless_tiny(V x) { return vsel(vlt(vabs(x), vset(TINY)), vset(0), x); }
 
 /* c[from] + c[from + by] x + c[from + 2 by] x^2 + ... */
@@ -73,6 +80,8 @@ static INLINE Pair precise_polynomial(Pair x, const T *c, int n) {
 
 #define COUNT(array) (int)(sizeof(array) / sizeof(array)[0])
 
+#include "pieces.h"
+
 /* e^r = 1 + r + r^2 q(r), |r| <= ln2/2: relative error 2^-33.2 (float32), 2^-63.7 (float64) */
 #if REAL == 32
 static const float exp_q_f32[] = {0x1p-1f, 0x1.555554p-3f, 0x1.5554e6p-5f, 0x1.111308p-7f, 0x1.6d4f7cp-10f, 0x1.9e0c6cp-13f};
@@ -99,10 +108,8 @@ static const double atanh_p_f64[] = {0x1.5555555555535p-2, 0x1.99999999a0728p-3,
                                      0x1.55c965d9071aep-5, 0x1.5c6151569923ep-4};
 #endif
 
-/* erf(x) / x = 2 / sqrt(pi) + w p(w), w = x^2 <= 1/4: relative error 2^-33.8, 2^-65 */
-#if REAL == 32
-static const float erf_p_f32[] = {-0x1.812746p-2f, 0x1.ce2ea8p-4f, -0x1.b811ap-6f, 0x1.53b474p-8f, -0x1.849a34p-11f};
-#else
+/* erf(x) / x = 2 / sqrt(pi) + w p(w), w = x^2 <= 1/4: relative error 2^-65 */
+#if REAL == 64
 static const double erf_p_f64[] = {
     -0x1.812746b0379e7p-2, 0x1.ce2f21a042c7bp-4,  -0x1.b82ce31290e75p-6, 0x1.565bcd11dae1p-8,    -0x1.c02db5a258418p-11,
     0x1.f9a39ecae807cp-14, -0x1.f4e77a1d261ap-17, 0x1.bc22813ec9b14p-20, -0x1.807e2ca1f6095p-23, 0x1.c3f2d1bb2405ap-26};
@@ -121,18 +128,14 @@ static const double tanhshrink_p_f64[] = {
 #endif
 
 /* (a + 1.5) Phi(-a) / exp(-a^2/2) = Q0 + t q(t), t = (a - m) / (a + 1.5), m chosen so that Q0 is representable: relative
- * error 2^-28.4, 2^-57.6 */
+ * error 2^-57.6 */
 #undef MILLS_LIMIT
 #undef MILLS_M
 #undef MILLS_Q0
 #define MILLS_LIMIT PICK(14.625f, 39.0)
-#define MILLS_M PICK(2.671875f, 2.6875)
-#define MILLS_Q0 PICK(0x1.1df58cp-1f, 0x1.1da79c6916fb4p-1)
-#if REAL == 32
-static const float mills_q_f32[] = {-0x1.463982p-3f,  -0x1.1bf93ep-6f,  0x1.dc9452p-7f,  0x1.3a08c8p-8f,  -0x1.13d4bcp-10f,
-                                    -0x1.4395d2p-10f, -0x1.2364ccp-12f, 0x1.2e7fdap-13f, 0x1.062342p-13f, 0x1.cbb808p-16f,
-                                    -0x1.077c8ap-17f, -0x1.60cdc6p-18f, -0x1.ad6554p-21f};
-#else
+#define MILLS_M 2.6875
+#define MILLS_Q0 0x1.1da79c6916fb4p-1
+#if REAL == 64
 static const double mills_q_f64[] = {
     -0x1.454520ab7b1ap-3,   -0x1.173483405ce5bp-6,  0x1.d990f4478ad1p-7,    0x1.342122d13a9cap-8,   -0x1.151ec8c0fab96p-10,
     -0x1.3eaa1692e3cf5p-10, -0x1.22365e8a702b3p-12, 0x1.2848333a0dc47p-13,  0x1.20e7df8ed6aa5p-13,  0x1.55fcbbfbfc4b2p-15,
@@ -214,12 +217,41 @@ static INLINE Exp exp_reduced(V x, const V *lo, V scale, int precise) {
   return (Exp){s.hi, s.lo, vshift_to_exponent(biased)};
 }
 
+/* x + *lo = n ln2 + r + lo, and power = 2^(n + scale); r alone costs at most 2^-2 ULP of exp */
+typedef struct {
+  V r, lo, power;
+} Reduced;
+
+static INLINE Reduced reduced(V x, const V *lo, V scale) {
+  V magic = vset(PICK(0x1.8p23f, 0x1.8p52) + (T)EXPONENT_BIAS) + scale;
+  V biased = vfma(x, vset(LOG2E), magic), n = biased - magic, from = vfma(n, vset(-LN2_HI), x);
+  V r = vfma(n, vset(-LN2_LO), from), rest = vfma(n, vset(-LN2_LO), from - r);
+  if (lo) rest = rest + *lo;
+  return (Reduced){r, rest, vshift_to_exponent(biased)};
+}
+
+/* exp_scaled for an x that is 0 or not tiny; without lo, s is rounded, which costs another 2^-2 ULP */
+static INLINE Exp exp_short(V x, const V *lo, V scale) {
+  Reduced n = reduced(x, lo, scale);
+  V square = n.r * n.r, q = polynomial(n.r, FN(exp_q), COUNT(FN(exp_q)));
+  if (!lo) return (Exp){vfma(square, q, n.r), vset(0), n.power};
+  Pair s = fast_sum(n.r, square * q);
+  return (Exp){s.hi, s.lo + vfma(n.lo, s.hi, n.lo), n.power};
+}
+
 static INLINE Exp exp_scaled(V x, const V *lo, V scale) { return exp_reduced(x, lo, scale, 0); }
 
 /* exp(x + *lo) for -EXP_LIMIT <= x <= 0, with power scaled by 1 / SCALE_DOWN; 0 at -EXP_LIMIT, so that nothing underflows */
 static INLINE Exp exp_parts(V x, const V *lo) {
   Exp e = exp_scaled(x, lo, vset(SCALE_BITS));
   e.power = vsel(vlt(vset(-EXP_LIMIT), x), e.power, vset(0));
+  return e;
+}
+
+/* exp(x + lo) for an x <= 0 that is 0 or not tiny; 0 where it is not `finite`; power is scaled by 1 / SCALE_DOWN */
+static INLINE Exp exp_where(M finite, V x, V lo) {
+  Exp e = exp_short(x, &lo, vset(SCALE_BITS));
+  e.power = vsel(finite, e.power, vset(0));
   return e;
 }
 
@@ -259,9 +291,9 @@ static INLINE Pair plus_exp(T c, Exp e) {
   return pair(hi, vfma(power, e.s, power - (hi - vset(c))));
 }
 
-/* SCALE_DOWN (1 + exp(x + *lo)) for 0 <= x <= EXP_LIMIT, scaled because exp overflows before its reciprocal is zero */
+/* SCALE_DOWN (1 + exp(x + *lo)) for TINY <= x <= EXP_LIMIT, scaled because exp overflows before its reciprocal is zero */
 static INLINE Pair one_plus_exp(V x, const V *lo) {
-  Exp z = exp_scaled(x, lo, vset(-SCALE_BITS));
+  Exp z = exp_short(x, lo, vset(-SCALE_BITS));
   Pair sum = fast_sum(z.power, vset(SCALE_DOWN));
   V hi = vfma(z.power, z.s, sum.hi);
   return pair(hi, sum.lo + vfma(z.power, z.lo, vfma(z.power, z.s, sum.hi - hi)));
@@ -299,12 +331,14 @@ static INLINE Pair log_ratio(Ratio r) {
   return fast_sum(sum.hi, sum.lo + vfma(C(2) * s * w, atanh_tail(w), vfma(r.k, vset(LN2_LO), C(2) * r.s.lo)));
 }
 
+#if REAL == 64
 /* erf(x) / x for |x| <= 1/2 */
 static INLINE Pair erf_small(V x) {
   V w = x * x;
-  Pair y = fast_sum(vset(TWO_OVER_SQRT_PI), w * polynomial(w, FN(erf_p), COUNT(FN(erf_p))));
+  Pair y = fast_sum(vset(TWO_OVER_SQRT_PI), w * polynomial(w, erf_p_f64, COUNT(erf_p_f64)));
   return pair(y.hi, y.lo + vset(TWO_OVER_SQRT_PI_LO));
 }
+#endif
 
 /* s = sqrt(a^2 + b) and what follows from it, all times `scale`, a power of two that keeps squares in range */
 typedef struct {
@@ -329,8 +363,14 @@ static INLINE Root root_of_sum(V a, V b) {
 }
 
 /* Mills' ratio of the normal distribution, Phi(-a) / exp(-a^2/2) = erfcx(a / sqrt 2) / 2, for a + *lo in [0, MILLS_LIMIT],
- * lo NULL or |*lo| <= ulp(a): what is left of it after 1 / (a + 1.5) is a slow function of t. */
+ * lo NULL or |*lo| <= ulp(a). float32: sixteen polynomials. float64: what is left of it after 1 / (a + 1.5) is a slow
+ * function of t. */
 static INLINE Pair mills_ratio(V a, const V *lo) {
+#if REAL == 32
+  Piece y = piece(FN(mills_pieces), COUNT(FN(mills_pieces)), vslot(a + vset(1)), a);
+  V hi = vfma(y.t, y.p, y.c), rest = -vresidual(y.t, y.p, hi - y.c);
+  return pair(hi, lo ? vfma(*lo, y.p, rest) : rest);
+#else
   Pair shifted = exact_sum(a, vset(C(1.5)));
   if (lo) shifted.lo = shifted.lo + *lo;
   Inverse inverse = inverse_of(shifted);
@@ -341,4 +381,5 @@ static INLINE Pair mills_ratio(V a, const V *lo) {
        sum = fast_sum(vset(MILLS_Q0), slow.hi);
   sum.lo += slow.lo;
   return pair_over(sum, inverse);
+#endif
 }

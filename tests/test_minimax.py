@@ -1,4 +1,4 @@
-"""The constants of the kernels are those that tools/minimax.py fits, and whose error it prints."""
+"""The constants of the kernels are those that the tools fit, and whose error they print."""
 
 import re
 import subprocess
@@ -32,3 +32,15 @@ def test_kernels_have_the_constants_of_the_fit(table):
         numbers = re.findall(HEX_FLOAT, done.stdout)
         assert len(numbers) > 10
         assert set(numbers) <= in_kernels
+
+
+@pytest.mark.parametrize("table", ["tanh", "erf", "mills"])
+def test_kernels_have_the_tables_of_the_fit(table):
+    """Row by row, csrc/pieces.h has what tools/pieces.py prints."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools/pieces.py", table], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    kernels = (ROOT / "csrc/pieces.h").read_text()
+    (body,) = re.findall(rf"{table}_pieces_f32\[\]\[16\] = {{(.*?)}};", kernels, re.S)
+    assert re.findall(HEX_FLOAT, body) == re.findall(HEX_FLOAT, done.stdout)
