@@ -56,10 +56,15 @@ static size_t bytes_of(const Call *call, size_t n) {
 
 #include "fpflags.h"
 
-enum { UNIT = 64 }; /* elements that threads do not divide: a cache line or more of any dtype */
+enum {
+  UNIT = 64, /* elements that threads do not divide: a cache line or more of any dtype */
+  REST = 10  /* A call that took longer on several threads than alone, as where other processes want the CPUs, is followed by
+              * this many times the loss during which none is shared: a busy machine then costs little. */
+};
 
 static int at_load;            /* what OpenMP allowed before anyone limited it */
 static volatile int is_forked; /* then the threads that OpenMP remembers are gone, and it would wait for them forever */
+static _Atomic double rest;    /* nanoseconds() until when no call is shared */
 static atomic_int busy, peak;  /* threads in calls that several threads may share: now, and at most */
 
 static void forked(void) {
@@ -164,20 +169,27 @@ static double nanoseconds(void) {
   return 1e9 * (double)t.tv_sec + (double)t.tv_nsec;
 }
 
+/* How many threads some nanoseconds of work are worth. */
+static int worth(double work) {
+  double grain = fastact_setting.grain;
+  if (grain == 0) return INT16_MAX;
+  if (work < 2 * grain || nanoseconds() < atomic_load(&rest)) return 1;
+  return work < INT16_MAX * grain ? (int)(work / grain) : INT16_MAX;
+}
+
 static void run_large(const Call *call, size_t n) {
   double start = nanoseconds();
   run_part(call, 0, PROBE);
   double work = (nanoseconds() - start) * (double)(n - PROBE) / PROBE;
-  if (work < 2 * fastact_setting.grain || !in_any_order(call, n)) {
-    run_part(call, PROBE, n - PROBE);
-    return;
-  }
-  double worth = work / fastact_setting.grain;
-  int threads = take(worth < INT16_MAX ? (int)worth : INT16_MAX);
-  if (threads > 1)
+  int wanted = in_any_order(call, n) ? worth(work) : 1, threads = wanted > 1 ? take(wanted) : 0;
+  if (threads > 1) {
+    start = nanoseconds();
     run_shared(call, PROBE, n, threads);
-  else
+    double now = nanoseconds(), lost = now - start - work;
+    if (lost > 0) atomic_store(&rest, now + REST * lost);
+  } else {
     run_part(call, PROBE, n - PROBE);
+  }
   atomic_fetch_sub(&busy, threads);
 }
 #else
