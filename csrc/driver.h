@@ -5,7 +5,12 @@
  * bits. Results that will not stay in a cache anyway are made in the stage, which is in L1, and go past the caches from
  * there (stream.h). */
 
-enum { FN(STAGE) = 4096 / sizeof(T), FN(STRETCH) = 16384 };
+enum {
+  FN(STAGE) = 4096 / sizeof(T), /* elements of a block that is staged */
+  FN(STRETCH) = 16384,          /* of one that is not */
+  FN(BURST) = 1024 / sizeof(T), /* of one that is streamed: reads and writes take turns at the memory */
+  FN(PIECE) = 65536 / sizeof(T) /* of a trial whether to stream */
+};
 
 /* How n elements in memory become T and back; storing returns the flags that its rounding deserves. */
 typedef struct {
@@ -198,22 +203,34 @@ static size_t FN(before_line)(const FN(Job) *job, size_t n) {
   return before < n ? before : n;
 }
 
-/* All of it directly, but for what does not fill a vector. */
-static void FN(run_contiguous)(FN(Job) *job, size_t n) {
-  size_t whole = n / LANES * LANES;
-  for (size_t first = 0; first < whole; first += FN(STRETCH))
-    FN(run_direct)(job, first, whole - first < FN(STRETCH) ? whole - first : FN(STRETCH), 0);
-  if (whole < n) FN(run_staged)(job, whole, n - whole);
+/* Elements [first, first + n), a multiple of LANES, directly or streamed. */
+static void FN(run_blocks)(FN(Job) *job, size_t first, size_t n, int streamed) {
+  size_t block = streamed ? FN(BURST) : FN(STRETCH);
+  for (size_t end = first + n; first < end; first += block)
+    FN(run_direct)(job, first, end - first < block ? end - first : block, streamed);
+  if (streamed) stream_end();
 }
 
-/* The same past the caches, in blocks that begin with a cache line. */
-static void FN(run_streamed)(FN(Job) *job, size_t n) {
-  size_t head = FN(before_line)(job, n), end = head + (n - head) / LANES * LANES;
-  if (head) FN(run_staged)(job, 0, head);
-  for (size_t first = head; first < end; first += FN(STAGE))
-    FN(run_direct)(job, first, end - first < FN(STAGE) ? end - first : FN(STAGE), 1);
+/* Whether streaming pays: where arithmetic is what takes the time, or fresh pages are in a cache already, it does not.
+ * Nobody knows better than the call itself, so it begins with a few pieces either way. Moves `first` past them. */
+static int FN(try_streaming)(FN(Job) *job, size_t *first) {
+  uint64_t least[2] = {UINT64_MAX, UINT64_MAX};
+  for (int trial = 0; trial < TRIALS; trial++, *first += FN(PIECE)) {
+    uint64_t start = stream_clock(), time;
+    FN(run_blocks)(job, *first, FN(PIECE), trial % 2);
+    time = stream_clock() - start;
+    if (time < least[trial % 2]) least[trial % 2] = time;
+  }
+  return least[1] < least[0];
+}
+
+/* All of it from memory to memory, but for what does not fill a vector. Streaming begins with a cache line. */
+static void FN(run_contiguous)(FN(Job) *job, size_t n, int streamed) {
+  size_t first = streamed ? FN(before_line)(job, n) : 0, end = first + (n - first) / LANES * LANES;
+  if (first) FN(run_staged)(job, 0, first);
+  if (streamed && end - first >= 4 * TRIALS * FN(PIECE)) streamed = FN(try_streaming)(job, &first);
+  FN(run_blocks)(job, first, end - first, streamed);
   if (end < n) FN(run_staged)(job, end, n - end);
-  stream_end();
 }
 
 static void FN(run)(const FN(Memory) *memory, int streamed, int row, enum fastact_form form, char *const *operands,
@@ -234,10 +251,8 @@ static void FN(run)(const FN(Memory) *memory, int streamed, int row, enum fastac
   if (!FN(may_run_direct)(&job, n))
     for (size_t first = 0; first < n; first += FN(STAGE))
       FN(run_staged)(&job, first, n - first < FN(STAGE) ? n - first : FN(STAGE));
-  else if (streamed && CAN_STREAM)
-    FN(run_streamed)(&job, n);
   else
-    FN(run_contiguous)(&job, n);
+    FN(run_contiguous)(&job, n, streamed && CAN_STREAM);
   if (before | job.flags) fpflags_set(before | job.flags);
 }
 
@@ -246,15 +261,13 @@ static void FN(run)(const FN(Memory) *memory, int streamed, int row, enum fastac
     static const FN(Memory) memory = {size, load, store}; \
     FN(run)(&memory, streamed, row, form, operands, strides, n); \
   }
-#define ELEMENTWISE(name, size, load, store) \
-  ENTRY(elementwise_##name, 0, size, load, store) \
-  ENTRY(streaming_##name, 1, size, load, store)
 #if REAL == 32
-ELEMENTWISE(f32, sizeof(float), load_f32, store_f32)
-ELEMENTWISE(f16, 2, CAT(load_f16, ISA), CAT(store_f16, ISA))
-ELEMENTWISE(bf16, 2, CAT(load_bf16, ISA), CAT(store_bf16, ISA))
+ENTRY(elementwise_f32, 0, sizeof(float), load_f32, store_f32)
+ENTRY(streaming_f32, 1, sizeof(float), load_f32, store_f32)
+ENTRY(elementwise_f16, 0, 2, CAT(load_f16, ISA), CAT(store_f16, ISA))
+ENTRY(elementwise_bf16, 0, 2, CAT(load_bf16, ISA), CAT(store_bf16, ISA))
 #else
-ELEMENTWISE(f64, sizeof(double), load_f64, store_f64)
+ENTRY(elementwise_f64, 0, sizeof(double), load_f64, store_f64)
+ENTRY(streaming_f64, 1, sizeof(double), load_f64, store_f64)
 #endif
-#undef ELEMENTWISE
 #undef ENTRY

@@ -52,5 +52,5 @@ const fastact_kernels CAT(fastact_kernels, ISA) = {
     .measure = {measure_f32, measure_f64},
     .rescale = {rescale_f32, rescale_f64},
     .clamp = {clamp_f32, clamp_f64},
-    .streaming = {streaming_f32, streaming_f64, streaming_f16, streaming_bf16},
+    .streaming = {streaming_f32, streaming_f64, elementwise_f16, elementwise_bf16},
 };

@@ -1,6 +1,9 @@
 /* Copies from a block in L1 to memory past the caches, which saves reading what is about to be overwritten. An isa_*.c that
  * has such a store of a float32 vector names it STREAM. */
-enum { LINE = 64 }; /* bytes of a cache line */
+enum {
+  LINE = 64, /* bytes of a cache line */
+  TRIALS = 4 /* pieces by which a call finds out whether this pays */
+};
 
 #ifdef STREAM
 enum { CAN_STREAM = 1 };
@@ -16,11 +19,14 @@ static NOINLINE void CAT(stream, ISA)(char *to, const char *from, size_t n) {
 
 /* Other threads may see streamed stores out of order until a fence. */
 static INLINE void CAT(stream_end, ISA)(void) { _mm_sfence(); }
+static INLINE uint64_t CAT(stream_clock, ISA)(void) { return __builtin_ia32_rdtsc(); }
 #else
 enum { CAN_STREAM = 0 };
 static INLINE void CAT(stream, ISA)(char *to, const char *from, size_t n) { memcpy(to, from, n); }
 static INLINE void CAT(stream_end, ISA)(void) {}
+static INLINE uint64_t CAT(stream_clock, ISA)(void) { return 0; }
 #endif
 
 #define stream CAT(stream, ISA)
 #define stream_end CAT(stream_end, ISA)
+#define stream_clock CAT(stream_clock, ISA)

@@ -18,7 +18,7 @@ def cpu_quota(root: Path = Path("/")) -> int:
     """
     quotas = [0.0]
     for line in _lines(root / "proc/self/cgroup"):
-        _, controllers, path = line.split(":", 2)
+        _, controllers, path = (*line.split(":", 2), "", "")[:3]
         if not controllers:
             mount, read = root / "sys/fs/cgroup", _quota_v2
         elif "cpu" in controllers.split(","):
