@@ -39,7 +39,7 @@ def functions():
     ).stdout
     found = {}
     for block in text.split("\n\n"):
-        head = re.match(r"[0-9a-f]+ <(\w+)>:\n", block)
+        head = re.match(r"[0-9a-f]+ <([\w.]+)>:\n", block)
         if head:
             found[head[1]] = [line.split("\t", 1)[-1] for line in block.splitlines()[1:]]
     return found
