@@ -41,7 +41,8 @@ def functions():
     for block in text.split("\n\n"):
         head = re.match(r"[0-9a-f]+ <([\w.]+)>:\n", block)
         if head:
-            found[head[1]] = [line.split("\t", 1)[-1] for line in block.splitlines()[1:]]
+            code = [line.split("\t", 1)[-1] for line in block.splitlines()[1:]]
+            found.setdefault(head[1], []).extend(code)  # a name may be in several ISAs
     return found
 
 
