@@ -8,7 +8,6 @@ import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
-from setuptools.errors import CompileError, LinkError
 
 KERNELS = [
     "csrc/table.c",
@@ -65,7 +64,7 @@ class Build(build_ext):
                 self.compiler.link_executable(
                     objects, "probe", output_dir=folder, extra_postargs=[*self.OPENMP]
                 )
-            except (CompileError, LinkError):
+            except Exception:  # setuptools and distutils each have their own CompileError
                 return False
         return True
 
