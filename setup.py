@@ -1,15 +1,18 @@
 """Build of the extension modules; everything declarative is in pyproject.toml."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 KERNELS = [
     "csrc/table.c",
     "csrc/dispatch.c",
+    "csrc/threads.c",
     *(f"csrc/isa_{isa}.c" for isa in ("scalar", "sse2", "avx2", "avx512", "neon")),
 ]
 HEADERS = sorted(str(path) for path in Path("csrc").glob("*.[hd]*"))
@@ -29,7 +32,45 @@ macros = [
     ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION"),
 ]
 
+
+class Build(build_ext):
+    """Builds with OpenMP where compiler and linker have it; without, calls stay on one thread."""
+
+    OPENMP = ("-fopenmp",)
+
+    def build_extensions(self):
+        if self.has_openmp():
+            for extension in self.extensions:
+                if extension.name == "fastact._ufuncs":
+                    extension.extra_compile_args += self.OPENMP
+                    extension.extra_link_args += self.OPENMP
+        else:
+            print("fastact: no OpenMP here, calls will stay on one thread")
+        super().build_extensions()
+
+    def has_openmp(self):
+        """Whether a small program that uses OpenMP compiles and links."""
+        if self.compiler.compiler_type != "unix":
+            return False
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder, "probe.c")
+            source.write_text(
+                "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
+            )
+            try:
+                objects = self.compiler.compile(
+                    [str(source)], output_dir=folder, extra_postargs=[*self.OPENMP]
+                )
+                self.compiler.link_executable(
+                    objects, "probe", output_dir=folder, extra_postargs=[*self.OPENMP]
+                )
+            except Exception:  # setuptools and distutils each have their own CompileError
+                return False
+        return True
+
+
 setup(
+    cmdclass={"build_ext": Build},
     ext_modules=cythonize(
         [
             Extension(

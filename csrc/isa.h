@@ -8,7 +8,9 @@
 #include "pair.h"
 #include "vmath.h"
 #include "half.h"
+#include "stream.h"
 #include "elementwise.h"
+#include "driver.h"
 #undef REAL
 
 #define REAL 64
@@ -17,6 +19,7 @@
 #include "pair.h"
 #include "vmath.h"
 #include "elementwise.h"
+#include "driver.h"
 #undef REAL
 
 /* From here on both types have their vectors, so that float32 can be summed in float64. */
@@ -49,4 +52,5 @@ const fastact_kernels CAT(fastact_kernels, ISA) = {
     .measure = {measure_f32, measure_f64},
     .rescale = {rescale_f32, rescale_f64},
     .clamp = {clamp_f32, clamp_f64},
+    .streaming = {streaming_f32, streaming_f64, elementwise_f16, elementwise_bf16},
 };

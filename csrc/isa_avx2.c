@@ -6,6 +6,7 @@
 TARGET_BEGIN("avx2,fma")
 #define ISA avx2
 #define SIMD "simd_avx2.h"
+#define STREAM _mm256_stream_ps
 #include "isa.h"
 TARGET_END
 #else

@@ -5,6 +5,7 @@
 #include <immintrin.h>
 #define ISA sse2
 #define SIMD "simd_sse2.h"
+#define STREAM _mm_stream_ps
 #include "isa.h"
 #else
 typedef int fastact_no_sse2; /* ISO C wants a declaration */

@@ -106,6 +106,7 @@ typedef struct {
   double (*measure[FASTACT_AXIS_DTYPES])(const void *x, size_t n, int ord, double scale, int zero_nonfinite);
   void (*rescale[FASTACT_AXIS_DTYPES])(const void *x, void *out, size_t n, double factor, int zero_nonfinite);
   void (*clamp[FASTACT_AXIS_DTYPES])(char *const *operands, const ptrdiff_t *strides, size_t n);
+  fastact_elementwise streaming[FASTACT_DTYPES]; /* elementwise, with results that go past the caches where they may */
 } fastact_kernels;
 
 /* dispatch.c */

@@ -10,6 +10,7 @@ from fastact._activations import Op, ops
 from fastact._config import get_config, get_isa, isa, isas, last_isa, set_isa, show_config
 from fastact._parametric import Parameter, ParametricUfunc
 from fastact._softmax import softmax, softmax_backward
+from fastact._threads import get_num_threads, set_num_threads, threads
 from fastact.clipping import clip_by_global_norm, clip_by_norm, clip_by_value, global_norm
 from fastact.normalization import batch_norm, batch_norm_backward, batch_norm_inference
 
@@ -27,6 +28,7 @@ __all__ = [
     "clip_by_value",
     "get_config",
     "get_isa",
+    "get_num_threads",
     "global_norm",
     "init",
     "isa",
@@ -34,8 +36,10 @@ __all__ = [
     "last_isa",
     "ops",
     "set_isa",
+    "set_num_threads",
     "show_config",
     "softmax",
     "softmax_backward",
+    "threads",
     *_FUNCTIONS,
 ]

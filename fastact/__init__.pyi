@@ -11,7 +11,10 @@ from fastact._parametric import Parameter as Parameter
 from fastact._parametric import ParametricUfunc as ParametricUfunc
 from fastact._softmax import softmax as softmax
 from fastact._softmax import softmax_backward as softmax_backward
+from fastact._threads import set_num_threads as set_num_threads
+from fastact._threads import threads as threads
 from fastact._ufuncs import get_isa as get_isa
+from fastact._ufuncs import get_num_threads as get_num_threads
 from fastact._ufuncs import isas as isas
 from fastact._ufuncs import last_isa as last_isa
 from fastact._ufuncs import set_isa as set_isa

@@ -9,7 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from fastact._ufuncs import built_isas, get_isa, isas, last_isa, set_isa
+from fastact._threads import get_num_threads
+from fastact._ufuncs import (
+    built_isas,
+    get_isa,
+    get_stream_bytes,
+    isas,
+    last_isa,
+    openmp,
+    set_isa,
+)
 
 __all__ = ["get_config", "get_isa", "isa", "isas", "last_isa", "set_isa", "show_config"]
 
@@ -44,12 +53,14 @@ def isa(name: str) -> Iterator[None]:
 
 
 def get_config() -> dict[str, Any]:
-    """Versions, ISAs and threads, as a dictionary.
+    """Versions, ISAs, threads and caches, as a dictionary.
 
     Returns
     -------
     dict
-        Keys: fastact, numpy, python, machine, isa (that runs), isas_built, isas_available, threads.
+        Keys: fastact, numpy, python, machine, isa (that runs), isas_built, isas_available, threads
+        (at most in a call, as `fastact.get_num_threads` says), openmp (its version as yyyymm, or
+        None), stream_bytes (calls whose arrays take more go past the caches).
 
     Examples
     --------
@@ -68,7 +79,9 @@ def get_config() -> dict[str, Any]:
         "isa": get_isa(),
         "isas_built": built_isas(),
         "isas_available": isas(),
-        "threads": 1,  # kernels run on the calling thread
+        "threads": get_num_threads(),
+        "openmp": openmp(),
+        "stream_bytes": get_stream_bytes(),
     }
 
 

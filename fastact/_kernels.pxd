@@ -107,3 +107,19 @@ cdef extern from "kernels.h" nogil:
     const char *fastact_isa_built(int k)
     int fastact_isa_available(int k)
     const char *fastact_last_isa()
+
+
+cdef extern from "threads.h" nogil:
+    ctypedef struct fastact_settings:
+        size_t stream_bytes
+        int cpus
+        int threads
+        double grain
+    fastact_settings fastact_setting
+
+    void fastact_call(
+        int dtype, int row, fastact_form form, char **operands, const Py_ssize_t *strides, size_t n
+    ) noexcept
+    int fastact_threads()
+    int fastact_peak_threads()
+    const char *fastact_openmp()

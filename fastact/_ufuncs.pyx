@@ -12,7 +12,7 @@ from fastact._kernels cimport (
     fastact_activation_count,
     fastact_activations,
     fastact_active,
-    fastact_elementwise,
+    fastact_call,
     fastact_form,
     fastact_isa_available,
     fastact_isa_built,
@@ -20,7 +20,11 @@ from fastact._kernels cimport (
     fastact_last_isa,
     fastact_nin,
     fastact_nout,
+    fastact_openmp,
+    fastact_peak_threads,
     fastact_select,
+    fastact_setting,
+    fastact_threads,
     FASTACT_ACTIVATION,
     FASTACT_BF16,
     FASTACT_F16,
@@ -112,7 +116,6 @@ cdef struct LoopData:
 
 cdef void loop(char **operands, cnp.npy_intp *shape, cnp.npy_intp *strides, void *data) noexcept nogil:
     cdef LoopData *d = <LoopData *>data
-    cdef fastact_elementwise kernel = fastact_active().elementwise[d.dtype]
     cdef cnp.npy_intp i
     cdef int k
     cdef char *one[3]
@@ -121,9 +124,9 @@ cdef void loop(char **operands, cnp.npy_intp *shape, cnp.npy_intp *strides, void
         for i in range(shape[0]):
             for k in range(3):
                 one[k] = operands[k] + i * strides[k]
-            kernel(d.row, d.form, one, <const Py_ssize_t *>strides, 1)
+            fastact_call(d.dtype, d.row, d.form, one, <const Py_ssize_t *>strides, 1)
     else:
-        kernel(d.row, d.form, operands, <const Py_ssize_t *>strides, shape[0])
+        fastact_call(d.dtype, d.row, d.form, operands, <const Py_ssize_t *>strides, shape[0])
 
 
 # NumPy's own types come in its order, in which integers find the smallest float that holds them.
@@ -277,3 +280,67 @@ def set_isa(str name):
     if fastact_select(name.encode()) != 0:
         what = "this CPU cannot run it" if name in built_isas() else "no such ISA in this build"
         raise ValueError(f"ISA {name!r}: {what}; choose one of {', '.join(isas())}")
+
+
+# --- threads and streaming -----------------------------------------------------------------------
+
+def set_cpus(int cpus):
+    """How many CPUs the system lets the process keep busy; 0 for all."""
+    fastact_setting.cpus = cpus
+
+
+def set_stream_bytes(size_t size):
+    """Stream the results of calls whose operands take more bytes than this."""
+    fastact_setting.stream_bytes = size
+
+
+def get_stream_bytes():
+    return fastact_setting.stream_bytes
+
+
+def set_grain(double nanoseconds):
+    """The work that a thread must get; 0 splits every large call, for tests."""
+    fastact_setting.grain = nanoseconds
+
+
+def get_grain():
+    return fastact_setting.grain
+
+
+def set_chosen_threads(int threads):
+    """Most threads of a call; 0 for what OpenMP, affinity and the CPU quota allow."""
+    fastact_setting.threads = threads
+
+
+def get_chosen_threads():
+    return fastact_setting.threads
+
+
+def peak_threads():
+    """The most threads that shared in calls at one time since this was last asked; 0 if none did."""
+    return fastact_peak_threads()
+
+
+def openmp():
+    """The version of OpenMP of this build as yyyymm, or None."""
+    return None if fastact_openmp() == NULL else fastact_openmp().decode()
+
+
+def get_num_threads():
+    """Most threads that a call on the calling thread may use now.
+
+    Returns
+    -------
+    int
+        What `fastact.set_num_threads` or FASTACT_NUM_THREADS chose. If neither did: the least of
+        what OpenMP allows (OMP_NUM_THREADS, threadpoolctl), the CPUs that the thread may run on,
+        and the CPU quota of the process's cgroup, rounded up. 1 in a forked process, inside of an
+        OpenMP region, and in a build without OpenMP.
+
+    Examples
+    --------
+    >>> import fastact
+    >>> fastact.get_num_threads() >= 1
+    True
+    """
+    return fastact_threads()

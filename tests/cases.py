@@ -105,7 +105,7 @@ class Function:
 ALL_FUNCTIONS = tuple(
     Function(op, form) for kind in KINDS for op in fastact.ops(kind) for form in op.functions
 )
-# The driver (csrc/elementwise.h) and NumPy see of a function no more than how many inputs and
+# The driver (csrc/driver.h) and NumPy see of a function no more than how many inputs and
 # outputs it has; one activation with each number of parameters stands for all of them.
 _REPRESENTATIVES = ("gelu", "leaky_relu", "hardtanh", "clipped_linear")
 _REPRESENTATIVES += ("swiglu", "sigmoid_from_output", "leaky_relu_parameter")

@@ -25,9 +25,12 @@ PACKED = {
 }
 
 
+STREAMED = {"avx512": r"vmovntps %zmm", "avx2": r"vmovntps %ymm", "sse2": r"\bmovntps %xmm"}
+
+
 @pytest.fixture(scope="module")
-def kernels():
-    """Disassembly of every kernel: {symbol: [instruction, ...]}."""
+def functions():
+    """Disassembly of the extension: {symbol: [instruction, ...]}."""
     text = subprocess.run(
         ["objdump", "-d", "--no-show-raw-insn", _ufuncs.__file__],
         capture_output=True,
@@ -36,10 +39,17 @@ def kernels():
     ).stdout
     found = {}
     for block in text.split("\n\n"):
-        head = re.match(r"[0-9a-f]+ <(\w+_FASTACT_\w+)>:\n", block)
+        head = re.match(r"[0-9a-f]+ <([\w.]+)>:\n", block)
         if head:
-            found[head[1]] = [line.split("\t", 1)[-1] for line in block.splitlines()[1:]]
+            code = [line.split("\t", 1)[-1] for line in block.splitlines()[1:]]
+            found.setdefault(head[1], []).extend(code)  # a name may be in several ISAs
     return found
+
+
+@pytest.fixture(scope="module")
+def kernels(functions):
+    """That of every kernel."""
+    return {symbol: code for symbol, code in functions.items() if "_FASTACT_" in symbol}
 
 
 @pytest.mark.parametrize("name", sorted(PACKED))
@@ -55,3 +65,16 @@ def test_every_kernel_is_one_inlined_vector_loop(kernels, name, bits):
         calls = [line for line in code if re.match(r"call", line)]
         assert not calls, f"{symbol} calls out: {calls[0]}"
         assert not any("gather" in line for line in code), f"{symbol} gathers"
+
+
+@pytest.mark.parametrize("name", sorted(STREAMED))
+def test_streaming_goes_past_the_caches(functions, name):
+    code = functions[f"stream_{name}"]
+    assert any(re.search(STREAMED[name], line) for line in code)
+    callers = [
+        symbol
+        for symbol, code in functions.items()
+        if any(re.match(rf"call.*<stream_{name}>", line) for line in code)
+        and any("sfence" in line for line in code)
+    ]
+    assert callers, "nothing streams"

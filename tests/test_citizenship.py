@@ -4,14 +4,13 @@ import doctest
 import inspect
 import os
 import pickle
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import dask.array
 import numpy as np
 import pandas
 import pytest
+from another import last_line_of_error, printed
 from cases import (
     ALL_FUNCTIONS,
     FORMS,
@@ -185,27 +184,15 @@ def test_error_state_is_untouched(function):
 # Instruction sets
 
 
-def run_python(code, **environment):
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def test_environment_forces_an_isa():
     code = "import fastact; fastact.gelu(1.0); print(fastact.get_isa(), fastact.last_isa())"
     for name in fastact.isas():
-        assert run_python(code, FASTACT_ISA=name).stdout.split() == [name, name]
-    assert run_python(code, FASTACT_ISA="").stdout.split() == [fastact.isas()[-1]] * 2
+        assert printed(code, FASTACT_ISA=name) == [name, name]
+    assert printed(code, FASTACT_ISA="") == [fastact.isas()[-1]] * 2
 
 
 def test_unknown_isa_in_the_environment():
-    result = run_python("import fastact; fastact.gelu(1.0)", FASTACT_ISA="unknown")
-    assert result.returncode != 0
-    message = result.stderr.strip().splitlines()[-1]
+    message = last_line_of_error("import fastact; fastact.gelu(1.0)", FASTACT_ISA="unknown")
     for word in ("FASTACT_ISA", "unknown", *fastact.isas()):
         assert word in message
 

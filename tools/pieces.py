@@ -9,9 +9,9 @@ tanh    pieces of 1 + 1.66 a, four an octave, so that they are short where tanh 
 erf     pieces as long as each other, around the multiples of 1 / 3.9375
 mills   exp(a**2/2)*Phi(-a); pieces of 1 + a, four an octave
 
-A piece around m is c + t p(t), t = a - m. Its m is chosen so that c = f(m) is nearly a float32: all
-that is left to round then is t p(t), small beside c. Near 0, where f(a) is close to a, a piece is f(a)
-less a instead.
+A piece around m is c + t p(t), t = a - m. Its m is chosen so that c = f(m) is nearly a float32:
+all that is left to round then is t p(t), small beside c. Near 0, where f(a) is close to a, a piece
+is f(a) - a instead.
 """
 
 import argparse
