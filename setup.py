@@ -40,13 +40,16 @@ setup(
                 extra_compile_args=flags,
                 depends=HEADERS,
             ),
-            Extension(  # links no kernels: _ufuncs has the one table of the process
-                "fastact._axis",
-                ["fastact/_axis.pyx"],
-                include_dirs=["csrc", numpy.get_include()],
-                define_macros=macros,
-                extra_compile_args=flags,
-                depends=HEADERS,
+            *(  # link no kernels: _ufuncs has the one table of the process
+                Extension(
+                    f"fastact.{name}",
+                    [f"fastact/{name}.pyx"],
+                    include_dirs=["csrc", numpy.get_include()],
+                    define_macros=macros,
+                    extra_compile_args=flags,
+                    depends=HEADERS,
+                )
+                for name in ("_axis", "_call")
             ),
         ],
         compiler_directives={"language_level": 3, "boundscheck": False, "wraparound": False},
