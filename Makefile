@@ -36,6 +36,10 @@ bench: $(INSTALLED) ## every kernel against pure Python and NumPy: JSON and a ta
 	$(BIN)/python -m pytest bench -q --benchmark-json=$(OUT)/bench.json
 	$(BIN)/python -m bench.summary $(OUT)/bench.json
 
+bench-step: $(INSTALLED) ## a whole training step against NumPy, scikit-learn and PyTorch: a table, and a picture in out/
+	mkdir -p $(OUT)
+	$(BIN)/python -m bench.train_step --json $(OUT)/step.json --figure $(OUT)/step.png
+
 lint: $(INSTALLED) ## ruff, clang-format, mypy and the stubs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -54,4 +58,4 @@ generate: $(INSTALLED) ## rewrite the stubs, docs/activations and the list in th
 clean: ## remove everything that was built
 	rm -rf $(VENV) build dist out *.egg-info fastact/*.so fastact/*.c
 
-.PHONY: help demo test prove prove-neon bench lint format generate clean
+.PHONY: help demo test prove prove-neon bench bench-step lint format generate clean

@@ -33,36 +33,40 @@ macros = [
 ]
 
 
-class Build(build_ext):
-    """Builds with OpenMP where compiler and linker have it; without, calls stay on one thread."""
+OPENMP = ["-fopenmp"]
+USES_OPENMP = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
+# Formulas are long chains of operations: their order before registers are given out matters.
+SCHEDULED = ["-fschedule-insns", "-fsched-pressure"]
+USES_NOTHING = "int main(void) { return 0; }\n"
 
-    OPENMP = ("-fopenmp",)
+
+class Build(build_ext):
+    """Builds the kernels with what compiler and linker have; without OpenMP, on one thread."""
 
     def build_extensions(self):
-        if self.has_openmp():
-            for extension in self.extensions:
-                if extension.name == "fastact._ufuncs":
-                    extension.extra_compile_args += self.OPENMP
-                    extension.extra_link_args += self.OPENMP
+        (kernels,) = (e for e in self.extensions if e.name == "fastact._ufuncs")
+        if self.accepts(SCHEDULED, USES_NOTHING):
+            kernels.extra_compile_args = [*kernels.extra_compile_args, *SCHEDULED]
+        if self.accepts(OPENMP, USES_OPENMP):
+            kernels.extra_compile_args = [*kernels.extra_compile_args, *OPENMP]
+            kernels.extra_link_args = [*kernels.extra_link_args, *OPENMP]
         else:
             print("fastact: no OpenMP here, calls will stay on one thread")
         super().build_extensions()
 
-    def has_openmp(self):
-        """Whether a small program that uses OpenMP compiles and links."""
+    def accepts(self, options, program):
+        """Whether a small program compiles and links with these options, and without a warning."""
         if self.compiler.compiler_type != "unix":
             return False
         with tempfile.TemporaryDirectory() as folder:
             source = Path(folder, "probe.c")
-            source.write_text(
-                "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
-            )
+            source.write_text(program)
             try:
                 objects = self.compiler.compile(
-                    [str(source)], output_dir=folder, extra_postargs=[*self.OPENMP]
+                    [str(source)], output_dir=folder, extra_postargs=[*options, "-Werror"]
                 )
                 self.compiler.link_executable(
-                    objects, "probe", output_dir=folder, extra_postargs=[*self.OPENMP]
+                    objects, "probe", output_dir=folder, extra_postargs=options
                 )
             except Exception:  # setuptools and distutils each have their own CompileError
                 return False
@@ -81,13 +85,16 @@ setup(
                 extra_compile_args=flags,
                 depends=HEADERS,
             ),
-            Extension(  # links no kernels: _ufuncs has the one table of the process
-                "fastact._axis",
-                ["fastact/_axis.pyx"],
-                include_dirs=["csrc", numpy.get_include()],
-                define_macros=macros,
-                extra_compile_args=flags,
-                depends=HEADERS,
+            *(  # link no kernels: _ufuncs has the one table of the process
+                Extension(
+                    f"fastact.{name}",
+                    [f"fastact/{name}.pyx"],
+                    include_dirs=["csrc", numpy.get_include()],
+                    define_macros=macros,
+                    extra_compile_args=flags,
+                    depends=HEADERS,
+                )
+                for name in ("_axis", "_call")
             ),
         ],
         compiler_directives={"language_level": 3, "boundscheck": False, "wraparound": False},

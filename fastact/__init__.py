@@ -7,8 +7,9 @@ Every activation of `fastact.ops()` is here under four names: ``NAME(x)``, ``NAM
 from fastact import init
 from fastact._activations import FUNCTIONS as _FUNCTIONS
 from fastact._activations import Op, ops
+from fastact._call import ParametricUfunc
 from fastact._config import get_config, get_isa, isa, isas, last_isa, set_isa, show_config
-from fastact._parametric import Parameter, ParametricUfunc
+from fastact._parametric import Parameter
 from fastact._softmax import softmax, softmax_backward
 from fastact._threads import get_num_threads, set_num_threads, threads
 from fastact.clipping import clip_by_global_norm, clip_by_norm, clip_by_value, global_norm

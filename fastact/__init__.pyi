@@ -4,11 +4,11 @@ import numpy as np
 from fastact import init as init
 from fastact._activations import Op as Op
 from fastact._activations import ops as ops
+from fastact._call import ParametricUfunc as ParametricUfunc
 from fastact._config import get_config as get_config
 from fastact._config import isa as isa
 from fastact._config import show_config as show_config
 from fastact._parametric import Parameter as Parameter
-from fastact._parametric import ParametricUfunc as ParametricUfunc
 from fastact._softmax import softmax as softmax
 from fastact._softmax import softmax_backward as softmax_backward
 from fastact._threads import set_num_threads as set_num_threads

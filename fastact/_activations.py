@@ -9,8 +9,9 @@ from types import MappingProxyType
 from typing import Any
 
 from fastact import _ufuncs
+from fastact._call import ParametricUfunc
 from fastact._forms import FORMS, Form, arguments, docstring
-from fastact._parametric import Parameter, ParameterGradient, ParametricUfunc
+from fastact._parametric import Parameter, ParameterGradient
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ def _function(row: dict[str, Any], form: Form) -> Callable[..., Any]:
     if not parameters:
         return ufunc
     wrapper = ParameterGradient if row["kind"] == "parameter_gradient" else ParametricUfunc
-    return wrapper(ufunc, takes, parameters, doc)
+    bound = _ufuncs.make_ufunc(row["row"], int(form), name, doc, bound=True)
+    return wrapper(ufunc, bound, takes, parameters, doc)
 
 
 def _op(row: dict[str, Any]) -> Op:

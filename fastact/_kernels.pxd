@@ -16,6 +16,10 @@ cdef extern from "kernels.h" nogil:
         FASTACT_DTYPES
         FASTACT_AXIS_DTYPES
 
+    enum:
+        FASTACT_MAX_PARAMETERS
+        FASTACT_MAX_OPERANDS
+
     ctypedef enum fastact_kind "enum fastact_kind":
         FASTACT_ACTIVATION
         FASTACT_GATE

@@ -4,3 +4,4 @@ from fastact._kernels cimport fastact_kernels
 
 
 cdef const fastact_kernels *active_kernels() noexcept nogil
+cdef const double **parameters_of_thread() noexcept nogil

@@ -32,6 +32,8 @@ from fastact._kernels cimport (
     FASTACT_F64,
     FASTACT_FROM_OUTPUT,
     FASTACT_GATE,
+    FASTACT_MAX_OPERANDS,
+    FASTACT_MAX_PARAMETERS,
     FASTACT_PARAMETER_GRADIENT,
 )
 cimport numpy as cnp
@@ -42,6 +44,16 @@ import numpy as np
 
 cdef extern from "numpy/ufuncobject.h":
     int PyUFunc_AddPromoter(object ufunc, object dtypes, object promoter) except -1
+
+cdef extern from *:
+    """
+    #ifdef _MSC_VER
+    static __declspec(thread) const double *parameters_of_call;
+    #else
+    static _Thread_local const double *parameters_of_call;
+    #endif
+    """
+    const double *parameters_of_call
 
 cnp.import_array()
 cnp.import_umath()
@@ -129,15 +141,44 @@ cdef void loop(char **operands, cnp.npy_intp *shape, cnp.npy_intp *strides, void
         fastact_call(d.dtype, d.row, d.form, operands, <const Py_ssize_t *>strides, shape[0])
 
 
+# Numbers as inputs of a ufunc become arrays and take part in promotion, which costs more than a hundred
+# elements do. A bound ufunc has only the arrays as inputs; its loop finds the parameters in a variable of
+# the thread, where `fastact._call` puts them for the time of a call.
+
+cdef const double **parameters_of_thread() noexcept nogil:
+    """Where bound ufuncs find, in this thread, the address of as many parameters as they have."""
+    return &parameters_of_call
+
+
+cdef void bound_loop(char **arrays, cnp.npy_intp *shape, cnp.npy_intp *strides, void *data) noexcept nogil:
+    cdef LoopData *d = <LoopData *>data
+    cdef int k, count = fastact_activations[d.row].parameters
+    cdef int nin = fastact_nin(&fastact_activations[d.row], d.form) - count
+    cdef char *operands[FASTACT_MAX_OPERANDS]
+    cdef cnp.npy_intp steps[FASTACT_MAX_OPERANDS]
+    cdef float single[FASTACT_MAX_PARAMETERS]
+    for k in range(nin):
+        operands[k], steps[k] = arrays[k], strides[k]
+    for k in range(count):
+        single[k] = <float>parameters_of_call[k]
+        operands[nin + k] = <char *>&single[k] if d.dtype == FASTACT_F32 else <char *>&parameters_of_call[k]
+        steps[nin + k] = 0
+    for k in range(nin + count, d.operands):
+        operands[k], steps[k] = arrays[k - count], strides[k - count]
+    loop(operands, shape, steps, data)
+
+
 # NumPy's own types come in its order, in which integers find the smallest float that holds them.
 cdef enum:
     NUMPY_LOOPS = 3
+    BOUND_FROM = 1  # bound ufuncs have no float16
     BF16 = 3
     LOOPS = 4
 cdef int[LOOPS] kernel_dtypes = [FASTACT_F16, FASTACT_F32, FASTACT_F64, FASTACT_BF16]
 cdef int[NUMPY_LOOPS] type_numbers = [cnp.NPY_FLOAT16, cnp.NPY_FLOAT32, cnp.NPY_FLOAT64]
-cdef cnp.PyUFuncGenericFunction[NUMPY_LOOPS] loops
+cdef cnp.PyUFuncGenericFunction[NUMPY_LOOPS] loops, bound_loops
 loops[0] = loops[1] = loops[2] = <cnp.PyUFuncGenericFunction>loop
+bound_loops[0] = bound_loops[1] = bound_loops[2] = <cnp.PyUFuncGenericFunction>bound_loop
 
 
 cdef int promote(
@@ -175,9 +216,14 @@ cdef object promoter = PyCapsule_New(<void *>promote, "numpy._ufunc_promoter", N
 keep_alive = []  # NumPy borrows the name and docstring of a ufunc
 
 
-def make_ufunc(int row, int form, str name, str doc):
-    """A new ufunc for one row and form of the table; `fastact_form` numbers the forms."""
-    cdef int nin = fastact_nin(&fastact_activations[row], <fastact_form>form)
+def make_ufunc(int row, int form, str name, str doc, bint bound=False):
+    """A new ufunc for one row and form of the table; `fastact_form` numbers the forms.
+
+    A bound one has no parameters among its inputs, and is for those who set `parameters_of_thread`.
+    """
+    cdef int parameters = fastact_activations[row].parameters, first = BOUND_FROM if bound else 0
+    cdef int operands = fastact_nin(&fastact_activations[row], <fastact_form>form)
+    cdef int nin = operands - parameters if bound else operands
     cdef int nout = fastact_nout(&fastact_activations[row], <fastact_form>form)
     cdef LoopData *data = <LoopData *>PyMem_Malloc(LOOPS * sizeof(LoopData))
     cdef void **pointers = <void **>PyMem_Malloc(LOOPS * sizeof(void *))
@@ -185,7 +231,7 @@ def make_ufunc(int row, int form, str name, str doc):
     if data == NULL or pointers == NULL or types == NULL:
         raise MemoryError
     for k in range(LOOPS):
-        data[k] = LoopData(row, <fastact_form>form, kernel_dtypes[k], nin + nout)
+        data[k] = LoopData(row, <fastact_form>form, kernel_dtypes[k], operands + nout)
         pointers[k] = &data[k]
     for k in range(NUMPY_LOOPS):
         for operand in range(nin + nout):
@@ -193,9 +239,11 @@ def make_ufunc(int row, int form, str name, str doc):
     cdef bytes name_bytes = name.encode(), doc_bytes = doc.encode()
     keep_alive.append((name_bytes, doc_bytes))
     ufunc = cnp.PyUFunc_FromFuncAndData(
-        loops, pointers, types, NUMPY_LOOPS, nin, nout, cnp.PyUFunc_None, name_bytes, doc_bytes, 0
+        &bound_loops[0] if bound else &loops[0], &pointers[first], &types[first * (nin + nout)], NUMPY_LOOPS - first,
+        nin, nout, cnp.PyUFunc_None, name_bytes, doc_bytes, 0
     )
-    PyUFunc_AddPromoter(ufunc, (np.dtype,) * nin + (None,) * nout, promoter)
+    if not bound:
+        PyUFunc_AddPromoter(ufunc, (np.dtype,) * nin + (None,) * nout, promoter)
     return ufunc
 
 
