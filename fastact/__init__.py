@@ -11,6 +11,7 @@ from fastact._config import get_config, get_isa, isa, isas, last_isa, set_isa, s
 from fastact._parametric import Parameter, ParametricUfunc
 from fastact._softmax import softmax, softmax_backward
 from fastact.clipping import clip_by_global_norm, clip_by_norm, clip_by_value, global_norm
+from fastact.fused import bias_activation, bias_activation_backward
 from fastact.normalization import batch_norm, batch_norm_backward, batch_norm_inference
 
 globals().update(_FUNCTIONS)
@@ -22,6 +23,8 @@ __all__ = [
     "batch_norm",
     "batch_norm_backward",
     "batch_norm_inference",
+    "bias_activation",
+    "bias_activation_backward",
     "clip_by_global_norm",
     "clip_by_norm",
     "clip_by_value",
