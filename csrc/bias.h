@@ -18,8 +18,13 @@ static size_t FN(smaller)(size_t a, size_t b) { return a < b ? a : b; }
 static void FN(lay_tile)(FN(Shift) *s, size_t rows) {
   size_t row = s->channels * s->run, size = 0;
   for (size_t left = FN(smaller)(FN(BLOCK) / row, rows); left; left--)
-    for (size_t c = 0; c < s->channels; c++)
-      for (size_t k = 0; k < s->run; k++) s->tile[size++] = s->bias[c];
+    if (s->run == 1) {
+      memcpy(s->tile + size, s->bias, row * sizeof(T));
+      size += row;
+    } else {
+      for (size_t c = 0; c < s->channels; c++)
+        for (size_t k = 0; k < s->run; k++) s->tile[size++] = s->bias[c];
+    }
   s->tile_size = size;
 }
 

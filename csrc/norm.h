@@ -68,11 +68,15 @@ static INLINE void FN(sum)(const T *x, FN(Shape) s, FN(Panel) *sum) {
   }
   for (size_t j = 0; j < s.width; j += 4 * WIDTH) {
     for (int q = 0; q < 4; q++) a[q] = zero;
-    for (size_t i = 0; i < s.rows; i++)
-      for (size_t q = 0; q < 4 && j + q * WIDTH < s.width; q++) {
-        size_t c = j + q * WIDTH;
-        a[q] = wplus(a[q], wload_upto(x + i * stride + c, s.width - c));
-      }
+    if (j + 4 * WIDTH <= s.width)
+      for (size_t i = 0; i < s.rows; i++)
+        for (size_t q = 0; q < 4; q++) a[q] = wplus(a[q], wload(x + i * stride + j + q * WIDTH));
+    else
+      for (size_t i = 0; i < s.rows; i++)
+        for (size_t q = 0; q < 4 && j + q * WIDTH < s.width; q++) {
+          size_t c = j + q * WIDTH;
+          a[q] = wplus(a[q], wload_upto(x + i * stride + c, s.width - c));
+        }
     for (int q = 0; q < 4; q++) FN(put)(sum, j + q * WIDTH, a[q]);
   }
 }

@@ -40,7 +40,8 @@ def chosen(activation: Activation | None) -> Chosen:
         if activation not in _BY_NAME:
             raise ValueError(f"activation must be one of {', '.join(_ROWS)}; not {activation!r}")
         return _BY_NAME[activation]
-    function, settings = activation, {}
+    function: Any = activation
+    settings: dict[str, Any] = {}
     if isinstance(function, partial) and not function.args:
         function, settings = function.func, function.keywords
     name = getattr(function, "__name__", "")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import lru_cache
 from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
 
 _KERNELS = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -37,33 +36,36 @@ class Layout:
     to an order in which the others come first.
     """
 
-    def __init__(self, x: NDArray[Any], kept: Sequence[int]) -> None:
-        self.channels = tuple([x.shape[a] for a in kept])
-        self.order = self._natural = tuple(range(x.ndim))
-        if not x.flags.c_contiguous:
-            self.order = tuple(sorted(self.order, key=lambda a: (-abs(x.strides[a]), a)))
-        places = [self.order.index(a) for a in kept]
-        if len(places) > 1 and places != list(range(places[0], places[0] + len(places))):
-            self.order = (*(a for a in self._natural if a not in kept), *kept)
-            places = list(range(x.ndim - len(kept), x.ndim))
+    def __init__(
+        self, shape: tuple[int, ...], strides: tuple[int, ...], kept: tuple[int, ...]
+    ) -> None:
+        natural = tuple(range(len(shape)))
+        order = tuple(sorted(natural, key=lambda a: (-abs(strides[a]), a)))
+        places = [order.index(a) for a in kept]
+        if places and places != list(range(places[0], places[0] + len(places))):
+            order = (*(a for a in natural if a not in kept), *kept)
+            places = list(range(len(shape) - len(kept), len(shape)))
         first, last = (places[0], places[-1] + 1) if places else (0, 0)
-        shape = [x.shape[a] for a in self.order]
-        self.shape = (prod(shape[:first]), prod(shape[first:last]), prod(shape[last:]))
+        memory = tuple(shape[a] for a in order)
+        self.memory = memory  # the shape in that order
+        self.shape = (prod(memory[:first]), prod(memory[first:last]), prod(memory[last:]))
+        self.channels = tuple(shape[a] for a in kept)
+        self._order = None if order == natural else order
 
     def read(self, x: NDArray[Any]) -> NDArray[Any]:
         """x with its axes in the order of memory, contiguous: a view where it already is."""
-        return np.ascontiguousarray(self._transpose(x))
+        return np.ascontiguousarray(self._view(x))
 
     def new(self, x: NDArray[Any]) -> NDArray[Any]:
         """Memory for a result that lies like x, as the kernels see it."""
-        return np.empty([x.shape[a] for a in self.order], x.dtype)
+        return np.empty(self.memory, x.dtype)
 
     def back(self, y: NDArray[Any]) -> NDArray[Any]:
         """The user's view of what `new` gave."""
-        return y if self.order == self._natural else y.transpose(np.argsort(self.order))
+        return y if self._order is None else y.transpose(np.argsort(self._order))
 
-    def _transpose(self, x: NDArray[Any]) -> NDArray[Any]:
-        return x if self.order == self._natural else x.transpose(self.order)
+    def _view(self, x: NDArray[Any]) -> NDArray[Any]:
+        return x if self._order is None else x.transpose(self._order)
 
     def alike(self, name: str, a: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
         """An array in the dtype of x, whose shape it must have."""
@@ -98,7 +100,7 @@ class Layout:
             )
         if not out.flags.writeable:
             raise ValueError("out must be writable")
-        view = self._transpose(out)
+        view = self._view(out)
         if not view.flags.c_contiguous or not view.flags.aligned:
             return self.new(x)
         if np.may_share_memory(out, x) and not _same_memory(out, x):
@@ -111,3 +113,13 @@ class Layout:
         if not np.may_share_memory(y, out):
             out[...] = self.back(y)
         return out
+
+
+@lru_cache(maxsize=256)
+def _cached(shape: tuple[int, ...], strides: tuple[int, ...], kept: tuple[int, ...]) -> Layout:
+    return Layout(shape, strides, kept)
+
+
+def layout_of(x: NDArray[Any], kept: tuple[int, ...]) -> Layout:
+    """The layout of an array; the arrays of a network come in the same few shapes step by step."""
+    return _cached(x.shape, x.strides, kept)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastact import _axis
 from fastact._chosen import Activation, chosen
-from fastact._layout import Layout, real
+from fastact._layout import layout_of, real
 
 __all__ = ["bias_activation", "bias_activation_backward"]
 
@@ -76,7 +76,7 @@ def bias_activation(
     """
     x = real("x", x)
     f = _IDENTITY if activation is None else chosen(activation)
-    layout = Layout(x, (normalize_axis_index(axis, x.ndim, "axis"),))
+    layout = layout_of(x, (normalize_axis_index(axis, x.ndim, "axis"),))
     bias = layout.per_channel("bias", bias, x.dtype)
     y = layout.destination(x, out)
     if out is not None:
@@ -134,7 +134,7 @@ def bias_activation_backward(
     """
     x, grad = real("x", x), real("grad", grad)
     f = _IDENTITY if activation is None else chosen(activation)
-    layout = Layout(x, (normalize_axis_index(axis, x.ndim, "axis"),))
+    layout = layout_of(x, (normalize_axis_index(axis, x.ndim, "axis"),))
     grad = layout.alike("grad", grad, x)
     bias = layout.per_channel("bias", bias, x.dtype)
     dx, dbias = layout.new(x), np.zeros(layout.channels, x.dtype)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastact import _axis
 from fastact._chosen import Activation, chosen
-from fastact._layout import Layout, real
+from fastact._layout import Layout, layout_of, real
 
 __all__ = ["batch_norm", "batch_norm_backward", "batch_norm_inference"]
 
@@ -28,7 +28,7 @@ def _layout(x: NDArray[Any], axis: Axis) -> Layout:
         raise ValueError("axis must name at least one axis to reduce")
     if math.prod(x.shape[a] for a in reduced) == 0:
         raise ValueError(f"axis {axis} has no elements to reduce: x has shape {x.shape}")
-    return Layout(x, [a for a in range(x.ndim) if a not in reduced])
+    return layout_of(x, tuple(a for a in range(x.ndim) if a not in reduced))
 
 
 def _check_eps(eps: float) -> float:
