@@ -114,11 +114,18 @@ static INLINE void FN(sum_products)(const T *x, const T *grad, FN(Shape) s, cons
       a[q] = zero;
       m[q] = j + q * WIDTH < s.width ? FN(get)(mean, j + q * WIDTH) : zero;
     }
-    for (size_t i = 0; i < s.rows; i++)
-      for (size_t q = 0; q < 4 && j + q * WIDTH < s.width; q++) {
-        size_t c = j + q * WIDTH, e = i * stride + c;
-        a[q] = FN(plus_term)(a[q], x + e, grad ? grad + e : NULL, s.width - c, m[q]);
-      }
+    if (j + 4 * WIDTH <= s.width)
+      for (size_t i = 0; i < s.rows; i++)
+        for (size_t q = 0; q < 4; q++) {
+          size_t e = i * stride + j + q * WIDTH;
+          a[q] = FN(plus_term)(a[q], x + e, grad ? grad + e : NULL, WIDTH, m[q]);
+        }
+    else
+      for (size_t i = 0; i < s.rows; i++)
+        for (size_t q = 0; q < 4 && j + q * WIDTH < s.width; q++) {
+          size_t c = j + q * WIDTH, e = i * stride + c;
+          a[q] = FN(plus_term)(a[q], x + e, grad ? grad + e : NULL, s.width - c, m[q]);
+        }
     for (int q = 0; q < 4; q++) FN(put)(sum, j + q * WIDTH, a[q]);
   }
 }
