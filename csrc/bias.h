@@ -92,24 +92,29 @@ static FN(Shape) FN(first_chunk)(const fastact_bias *b) {
 }
 
 /* out = f(x + bias), or with grad: out = grad * f'(x + bias) and dbias, its sum over rows and run. */
-static void FN(bias_activation)(const fastact_bias *b) {
-  T z[FN(BLOCK)] ALIGNED, *out = b->out;
-  const T *x = b->x, *grad = b->grad;
+static void FN(bias_activation)(const fastact_bias *given) {
+  fastact_bias b = *given;
+  if (b.channels == 1) { /* then rows are a run */
+    b.run *= b.rows;
+    b.rows = 1;
+  }
+  T z[FN(BLOCK)] ALIGNED, *out = b.out;
+  const T *x = b.x, *grad = b.grad;
   unsigned flags = fpflags_get();
-  FN(Shape) first = FN(first_chunk)(b), s = first;
-  FN(Shift) shift = {.bias = b->bias, .channels = b->channels, .run = b->run};
-  FN(Sums) sums = {b->sums, b->sums + b->channels + FASTACT_SPARE};
-  FN(Activation) f = FN(activation)(&b->activation, grad ? FASTACT_BACKWARD : FASTACT_FORWARD);
+  FN(Shape) first = FN(first_chunk)(&b), s = first;
+  FN(Shift) shift = {.bias = b.bias, .channels = b.channels, .run = b.run};
+  FN(Sums) sums = {b.sums, grad ? b.sums + b.channels + FASTACT_SPARE : NULL};
+  FN(Activation) f = FN(activation)(&b.activation, grad ? FASTACT_BACKWARD : FASTACT_FORWARD);
   fastact_ran(STRING(ISA));
-  FN(lay_tile)(&shift, b->rows);
+  FN(lay_tile)(&shift, b.rows);
   size_t block = shift.tile_size ? shift.tile_size : FN(BLOCK);
-  for (size_t r = 0; r < b->rows; r += first.rows)
-    for (size_t c = 0; c < b->channels; c += first.width)
-      for (size_t k = 0; k < b->run; k += first.run) {
-        s.rows = FN(smaller)(first.rows, b->rows - r);
-        s.width = FN(smaller)(first.width, b->channels - c);
-        s.run = FN(smaller)(first.run, b->run - k);
-        size_t start = (r * b->channels + c) * b->run + k, end = start + s.rows * s.width * s.run;
+  for (size_t r = 0; r < b.rows; r += first.rows)
+    for (size_t c = 0; c < b.channels; c += first.width)
+      for (size_t k = 0; k < b.run; k += first.run) {
+        s.rows = FN(smaller)(first.rows, b.rows - r);
+        s.width = FN(smaller)(first.width, b.channels - c);
+        s.run = FN(smaller)(first.run, b.run - k);
+        size_t start = (r * b.channels + c) * b.run + k, end = start + s.rows * s.width * s.run;
         for (size_t at = start, n; at < end; at += n) {
           n = FN(smaller)(block, end - at);
           FN(shift)(&shift, x + at, at, z, n);
@@ -117,6 +122,6 @@ static void FN(bias_activation)(const fastact_bias *b) {
         }
         if (grad) FN(plus_chunk)(&sums, out + start, s, c);
       }
-  if (grad) FN(store_sums)(&sums, b->dbias, b->channels);
+  if (grad) FN(store_sums)(&sums, b.dbias, b.channels);
   fpflags_set(flags);
 }

@@ -20,7 +20,7 @@ def batch_norm(
     grad: NDArray[Any] | None = None,
     gamma: NDArray[Any] | None = None,
     beta: NDArray[Any] | None = None,
-    eps: float = 0,
+    eps: float = 0.0,
     dgamma: NDArray[Any] | None = None,
     dbeta: NDArray[Any] | None = None,
 ) -> None: ...

@@ -115,9 +115,7 @@ class Layout:
         return out
 
 
-@lru_cache(maxsize=256)
-def _cached(shape: tuple[int, ...], strides: tuple[int, ...], kept: tuple[int, ...]) -> Layout:
-    return Layout(shape, strides, kept)
+_cached = lru_cache(maxsize=256)(Layout)
 
 
 def layout_of(x: NDArray[Any], kept: tuple[int, ...]) -> Layout:
