@@ -80,15 +80,22 @@ def elementwise(dtypes=DTYPES, sizes=SIZES) -> list[Cell]:
 
 
 def along_axis(dtypes=DTYPES, sizes=SIZES) -> list[Cell]:
-    """Softmax along the last and the first axis, batch normalisation of (N, C) and NCHW."""
+    """Softmax along the last and the first axis, a bias and an activation, batch normalisation of
+    (N, C) and NCHW."""
     rows = [
         ("softmax", "forward", _rows, {}, _one_like),
         ("softmax", "backward", _softmax_pass, {}, _one_like),
         ("softmax axis=0", "forward", _rows, {"axis": 0}, _one_like),
         ("softmax axis=0", "backward", _softmax_pass, {"axis": 0}, _one_like),
+        ("bias_activation relu", "forward", partial(_biased, "relu"), {}, _one_like),
+        ("bias_activation relu", "backward", partial(_biased_pass, "relu"), {}, None),
+        ("bias_activation tanh", "forward", partial(_biased, "tanh"), {}, _one_like),
+        ("bias_activation tanh", "backward", partial(_biased_pass, "tanh"), {}, None),
         ("batch_norm", "forward", _batch, {}, _one_like),
         ("batch_norm", "backward", _batch_pass, {}, None),
         ("batch_norm_inference", "forward", _batch_statistics, {}, _one_like),
+        ("batch_norm relu", "forward", _batch, {"activation": "relu"}, _one_like),
+        ("batch_norm relu", "backward", _batch_pass, {"activation": "relu"}, None),
         ("batch_norm NCHW", "forward", _images, _NCHW, _one_like),
         ("batch_norm NCHW", "backward", _images_pass, _NCHW, None),
         ("batch_norm_inference NCHW", "forward", _images_statistics, _NCHW, _one_like),
@@ -159,6 +166,15 @@ def _rows(dtype, size):
 
 def _softmax_pass(dtype, size):
     return _normal(dtype, _shape(size), seed=1), idioms.softmax(_normal(dtype, _shape(size)))
+
+
+def _biased(activation, dtype, size):
+    rows, columns = _shape(size)
+    return _normal(dtype, (rows, columns)), _normal(dtype, columns, seed=2), activation
+
+
+def _biased_pass(activation, dtype, size):
+    return _normal(dtype, _shape(size), seed=1), *_biased(activation, dtype, size)
 
 
 _NCHW = {"axis": (0, 2, 3)}

@@ -28,16 +28,20 @@
 #define REAL 32
 #include "real.h"
 #include "wide_sums.h"
+#include "activate.h"
 #include "softmax.h"
 #include "norm.h"
+#include "bias.h"
 #include "clip.h"
 #undef REAL
 
 #define REAL 64
 #include "real.h"
 #include "wide_sums.h"
+#include "activate.h"
 #include "softmax.h"
 #include "norm.h"
+#include "bias.h"
 #include "clip.h"
 #undef REAL
 
@@ -49,6 +53,7 @@ const fastact_kernels CAT(fastact_kernels, ISA) = {
     .batch_norm = {batch_norm_f32, batch_norm_f64},
     .batch_norm_inference = {batch_norm_inference_f32, batch_norm_inference_f64},
     .batch_norm_backward = {batch_norm_backward_f32, batch_norm_backward_f64},
+    .bias_activation = {bias_activation_f32, bias_activation_f64},
     .measure = {measure_f32, measure_f64},
     .rescale = {rescale_f32, rescale_f64},
     .clamp = {clamp_f32, clamp_f64},

@@ -85,15 +85,34 @@ typedef void (*fastact_elementwise)(int row, enum fastact_form form, char *const
 typedef void (*fastact_along)(char *const *operands, const ptrdiff_t *outer, const ptrdiff_t *step, size_t lines, size_t n,
                               int masked_zero);
 
+/* An activation that another kernel applies to its results: a row of the table and its parameters. */
+typedef struct {
+  int row; /* negative for none */
+  double parameter[FASTACT_MAX_PARAMETERS];
+} fastact_chosen;
+
 /* Batch normalisation: x, grad and out are contiguous (rows, channels, run), the others (channels), gamma and beta may be
- * NULL; out may be x or grad. mean and spread (rstd, or for inference the variance) are written by the forward pass only. */
+ * NULL; out may be x or grad. y is put through `activation`. mean and spread (rstd, or for inference the variance) are
+ * written by the forward pass only. */
 typedef struct {
   const void *x, *grad, *gamma, *beta;
   void *out, *mean, *spread, *dgamma, *dbeta;
   size_t rows, channels, run;
   double eps;
+  fastact_chosen activation;
 } fastact_norm;
 typedef void (*fastact_normalize)(const fastact_norm *);
+
+/* f(x + bias), and its gradients where there is a grad: x, grad and out as above and not empty, bias and dbias (channels);
+ * out may be x. */
+#define FASTACT_SPARE 16 /* elements between arrays that vectors read beyond the end of */
+typedef struct {
+  const void *x, *grad, *bias;
+  void *out, *dbias;
+  double *sums; /* for dbias: 2 (channels + SPARE) zeros */
+  size_t rows, channels, run;
+  fastact_chosen activation;
+} fastact_bias;
 
 #define FASTACT_PANEL 256 /* channels taken together where run is 1 */
 
@@ -103,6 +122,7 @@ typedef struct {
   fastact_along softmax[FASTACT_AXIS_DTYPES], softmax_backward[FASTACT_AXIS_DTYPES];
   fastact_normalize batch_norm[FASTACT_AXIS_DTYPES], batch_norm_inference[FASTACT_AXIS_DTYPES],
       batch_norm_backward[FASTACT_AXIS_DTYPES];
+  void (*bias_activation[FASTACT_AXIS_DTYPES])(const fastact_bias *);
   double (*measure[FASTACT_AXIS_DTYPES])(const void *x, size_t n, int ord, double scale, int zero_nonfinite);
   void (*rescale[FASTACT_AXIS_DTYPES])(const void *x, void *out, size_t n, double factor, int zero_nonfinite);
   void (*clamp[FASTACT_AXIS_DTYPES])(char *const *operands, const ptrdiff_t *strides, size_t n);

@@ -68,11 +68,15 @@ static INLINE void FN(sum)(const T *x, FN(Shape) s, FN(Panel) *sum) {
   }
   for (size_t j = 0; j < s.width; j += 4 * WIDTH) {
     for (int q = 0; q < 4; q++) a[q] = zero;
-    for (size_t i = 0; i < s.rows; i++)
-      for (size_t q = 0; q < 4 && j + q * WIDTH < s.width; q++) {
-        size_t c = j + q * WIDTH;
-        a[q] = wplus(a[q], wload_upto(x + i * stride + c, s.width - c));
-      }
+    if (j + 4 * WIDTH <= s.width)
+      for (size_t i = 0; i < s.rows; i++)
+        for (size_t q = 0; q < 4; q++) a[q] = wplus(a[q], wload(x + i * stride + j + q * WIDTH));
+    else
+      for (size_t i = 0; i < s.rows; i++)
+        for (size_t q = 0; q < 4 && j + q * WIDTH < s.width; q++) {
+          size_t c = j + q * WIDTH;
+          a[q] = wplus(a[q], wload_upto(x + i * stride + c, s.width - c));
+        }
     for (int q = 0; q < 4; q++) FN(put)(sum, j + q * WIDTH, a[q]);
   }
 }
@@ -110,24 +114,46 @@ static INLINE void FN(sum_products)(const T *x, const T *grad, FN(Shape) s, cons
       a[q] = zero;
       m[q] = j + q * WIDTH < s.width ? FN(get)(mean, j + q * WIDTH) : zero;
     }
-    for (size_t i = 0; i < s.rows; i++)
-      for (size_t q = 0; q < 4 && j + q * WIDTH < s.width; q++) {
-        size_t c = j + q * WIDTH, e = i * stride + c;
-        a[q] = FN(plus_term)(a[q], x + e, grad ? grad + e : NULL, s.width - c, m[q]);
-      }
+    if (j + 4 * WIDTH <= s.width)
+      for (size_t i = 0; i < s.rows; i++)
+        for (size_t q = 0; q < 4; q++) {
+          size_t e = i * stride + j + q * WIDTH;
+          a[q] = FN(plus_term)(a[q], x + e, grad ? grad + e : NULL, WIDTH, m[q]);
+        }
+    else
+      for (size_t i = 0; i < s.rows; i++)
+        for (size_t q = 0; q < 4 && j + q * WIDTH < s.width; q++) {
+          size_t c = j + q * WIDTH, e = i * stride + c;
+          a[q] = FN(plus_term)(a[q], x + e, grad ? grad + e : NULL, s.width - c, m[q]);
+        }
     for (int q = 0; q < 4; q++) FN(put)(sum, j + q * WIDTH, a[q]);
   }
 }
 
-static INLINE void FN(apply)(const T *x, T *y, FN(Shape) s, const FN(Panel) *mean, const FN(Panel) *scale,
-                             const FN(Panel) *beta) {
+/* y = (x - mean) scale + beta over part of a row; its channels, or its one, are at the front of the panels. */
+static INLINE void FN(apply_part)(const T *x, T *y, size_t n, int one_channel, const FN(Panel) *mean, const FN(Panel) *scale,
+                                  const FN(Panel) *beta) {
+  for (size_t k = 0; k < n; k += WIDTH) {
+    size_t j = one_channel ? 0 : k, left = n - k;
+    W a = FN(affine)(wload_upto(x + k, left), FN(get)(mean, j), FN(get)(scale, j), FN(get)(beta, j).hi);
+    wstore_upto(y + k, a, left);
+  }
+}
+
+/* The same over a block, and where f has a kernel f(y) in its place, or grad * f'(y). */
+static INLINE void FN(apply)(const T *x, const T *grad, T *y, FN(Shape) s, const FN(Panel) *mean, const FN(Panel) *scale,
+                             const FN(Panel) *beta, const FN(Activation) *f) {
+  T z[FASTACT_PANEL] ALIGNED;
   size_t length = s.run == 1 ? s.width : s.run;
-  for (size_t i = 0; i < s.rows; i++, x += s.channels * s.run, y += s.channels * s.run)
-    for (size_t k = 0; k < length; k += WIDTH) {
-      size_t j = s.run == 1 ? k : 0, left = length - k;
-      W a = FN(affine)(wload_upto(x + k, left), FN(get)(mean, j), FN(get)(scale, j), FN(get)(beta, j).hi);
-      wstore_upto(y + k, a, left);
+  for (size_t i = 0; i < s.rows; i++) {
+    size_t at = i * s.channels * s.run, end = at + length;
+    if (!f->kernel) FN(apply_part)(x + at, y + at, length, s.run > 1, mean, scale, beta);
+    for (size_t n; f->kernel && at < end; at += n) {
+      n = end - at < FASTACT_PANEL ? end - at : FASTACT_PANEL;
+      FN(apply_part)(x + at, z, n, s.run > 1, mean, scale, beta);
+      FN(activate)(f, grad ? grad + at : NULL, z, y + at, n);
     }
+  }
 }
 
 /* dx = k (grad - a - (x - mean) b) */
@@ -172,6 +198,7 @@ static void FN(batch_norm)(const fastact_norm *n) {
   unsigned flags = fpflags_get();
   double count = (double)n->rows * (double)n->run;
   FN(Shape) s = FN(first_block)(n);
+  FN(Activation) f = FN(activation)(&n->activation, FASTACT_FORWARD);
   fastact_ran(STRING(ISA));
   EACH_BLOCK(n, s, c) {
     const T *x = (const T *)n->x + c * n->run;
@@ -186,7 +213,7 @@ static void FN(batch_norm)(const fastact_norm *n) {
       FN(set_per_channel)(n->mean, pair_round_f64(FN(get)(&mean, j)), c + j, s.width - j, s);
       FN(set_per_channel)(n->spread, pair_round_f64(rstd), c + j, s.width - j, s);
     }
-    FN(apply)(x, (T *)n->out + c * n->run, s, &mean, &scale, &beta);
+    FN(apply)(x, NULL, (T *)n->out + c * n->run, s, &mean, &scale, &beta, &f);
   }
   fpflags_set(flags);
 }
@@ -195,6 +222,7 @@ static void FN(batch_norm_inference)(const fastact_norm *n) {
   FN(Panel) mean, scale, beta;
   unsigned flags = fpflags_get();
   FN(Shape) s = FN(first_block)(n);
+  FN(Activation) f = FN(activation)(&n->activation, FASTACT_FORWARD);
   W zero = vset_f64(0);
   fastact_ran(STRING(ISA));
   EACH_BLOCK(n, s, c) {
@@ -205,23 +233,35 @@ static void FN(batch_norm_inference)(const fastact_norm *n) {
       FN(put)(&scale, j, pair_product_f64(FN(inverse_deviation)((WPair){var, zero}, n->eps), (WPair){gamma, zero}));
       FN(put)(&beta, j, (WPair){FN(per_channel)(n->beta, 0, c + j, s.width - j, s), zero});
     }
-    FN(apply)((const T *)n->x + c * n->run, (T *)n->out + c * n->run, s, &mean, &scale, &beta);
+    FN(apply)((const T *)n->x + c * n->run, NULL, (T *)n->out + c * n->run, s, &mean, &scale, &beta, &f);
   }
   fpflags_set(flags);
 }
 
-/* dbeta = sum grad, dgamma = rstd sum grad (x - mean), dx = gamma rstd (grad - dbeta/n - (x - mean) rstd dgamma/n) */
+/* dbeta = sum grad, dgamma = rstd sum grad (x - mean), dx = gamma rstd (grad - dbeta/n - (x - mean) rstd dgamma/n); with an
+ * activation the grad of these is grad * f'(y), which lies where dx will be. */
 static void FN(batch_norm_backward)(const fastact_norm *n) {
-  FN(Panel) mean, a, b, k;
+  FN(Panel) mean, scale, beta, a, b, k;
   unsigned flags = fpflags_get();
   double count = (double)n->rows * (double)n->run;
   FN(Shape) s = FN(first_block)(n);
+  FN(Activation) f = FN(activation)(&n->activation, FASTACT_BACKWARD);
   W zero = vset_f64(0);
   fastact_ran(STRING(ISA));
   EACH_BLOCK(n, s, c) {
     const T *x = (const T *)n->x + c * n->run, *grad = (const T *)n->grad + c * n->run;
-    for (size_t j = 0; j < s.width; j += WIDTH)
+    T *dx = (T *)n->out + c * n->run;
+    for (size_t j = 0; j < s.width; j += WIDTH) {
+      WPair rstd = {FN(per_channel)(n->spread, 0, c + j, s.width - j, s), zero};
+      WPair gamma = {FN(per_channel)(n->gamma, 1, c + j, s.width - j, s), zero};
       FN(put)(&mean, j, (WPair){FN(per_channel)(n->mean, 0, c + j, s.width - j, s), zero});
+      FN(put)(&scale, j, pair_product_f64(rstd, gamma));
+      FN(put)(&beta, j, (WPair){FN(per_channel)(n->beta, 0, c + j, s.width - j, s), zero});
+    }
+    if (f.kernel) {
+      FN(apply)(x, grad, dx, s, &mean, &scale, &beta, &f);
+      grad = dx;
+    }
     FN(sum)(grad, s, &a);
     FN(sum_products)(x, grad, s, &mean, &b);
     for (size_t j = 0; j < s.width; j += WIDTH) {
@@ -231,9 +271,9 @@ static void FN(batch_norm_backward)(const fastact_norm *n) {
       FN(set_per_channel)(n->dbeta, dbeta, c + j, s.width - j, s);
       FN(put)(&a, j, (WPair){dbeta / vset_f64(count), zero});
       FN(put)(&b, j, (WPair){rstd * dgamma / vset_f64(count), zero});
-      FN(put)(&k, j, (WPair){rstd * FN(per_channel)(n->gamma, 1, c + j, s.width - j, s), zero});
+      FN(put)(&k, j, (WPair){pair_round_f64(FN(get)(&scale, j)), zero});
     }
-    FN(apply_backward)(grad, x, (T *)n->out + c * n->run, s, &mean, &a, &b, &k);
+    FN(apply_backward)(grad, x, dx, s, &mean, &a, &b, &k);
   }
   fpflags_set(flags);
 }

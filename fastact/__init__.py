@@ -13,6 +13,7 @@ from fastact._parametric import Parameter
 from fastact._softmax import softmax, softmax_backward
 from fastact._threads import get_num_threads, set_num_threads, threads
 from fastact.clipping import clip_by_global_norm, clip_by_norm, clip_by_value, global_norm
+from fastact.fused import bias_activation, bias_activation_backward
 from fastact.normalization import batch_norm, batch_norm_backward, batch_norm_inference
 
 globals().update(_FUNCTIONS)
@@ -24,6 +25,8 @@ __all__ = [
     "batch_norm",
     "batch_norm_backward",
     "batch_norm_inference",
+    "bias_activation",
+    "bias_activation_backward",
     "clip_by_global_norm",
     "clip_by_norm",
     "clip_by_value",

@@ -22,6 +22,8 @@ from fastact.clipping import clip_by_global_norm as clip_by_global_norm
 from fastact.clipping import clip_by_norm as clip_by_norm
 from fastact.clipping import clip_by_value as clip_by_value
 from fastact.clipping import global_norm as global_norm
+from fastact.fused import bias_activation as bias_activation
+from fastact.fused import bias_activation_backward as bias_activation_backward
 from fastact.normalization import batch_norm as batch_norm
 from fastact.normalization import batch_norm_backward as batch_norm_backward
 from fastact.normalization import batch_norm_inference as batch_norm_inference

@@ -6,13 +6,18 @@ Thin on purpose: arguments are checked and made contiguous there, the kernels ar
 
 from cpython.mem cimport PyMem_Malloc
 from fastact._kernels cimport (
+    fastact_bias,
+    fastact_chosen,
     fastact_kernels,
     fastact_norm,
     fastact_normalize,
     FASTACT_AXIS_DTYPES,
+    FASTACT_SPARE,
 )
 from fastact._ufuncs cimport active_kernels
 cimport numpy as cnp
+
+import numpy as np
 
 cnp.import_array()
 cnp.import_umath()
@@ -84,19 +89,28 @@ softmax_backward = make_ufunc(SOFTMAX_BACKWARD, 0, "softmax_backward", 2, "(n),(
 clamp = make_ufunc(CLAMP, 0, "clamp", 3, "(),(),()->()")
 
 
-# --- batch normalisation -------------------------------------------------------------------------
+# --- batch normalisation and bias, with an activation after them ------------------------------------
 
 cdef void *data_or_null(cnp.ndarray a):
     return NULL if a is None else cnp.PyArray_DATA(a)
 
 
+cdef int choose(fastact_chosen *to, tuple activation) except -1:
+    to.row = activation[0]
+    for k, parameter in enumerate(activation[1]):
+        to.parameter[k] = parameter
+    return 0
+
+
 def batch_norm(
-    str which, tuple shape, cnp.ndarray x, grad, gamma, beta, double eps, out, mean, spread, dgamma, dbeta
+    str which, tuple shape, cnp.ndarray x, cnp.ndarray out, cnp.ndarray mean, cnp.ndarray spread,
+    tuple activation, *, grad=None, gamma=None, beta=None, double eps=0, dgamma=None, dbeta=None
 ):
     """Run the kernel `which`: "forward", "inference" or "backward".
 
     Every array is contiguous in memory and of one dtype, or None where that kernel has no use for it.
-    x, grad and out are seen as `shape` = (rows, channels, run).
+    x, grad and out are seen as `shape` = (rows, channels, run). `activation` is a row of the table,
+    -1 for none, and its parameters.
     """
     cdef int k = dtype_index(x)
     cdef const fastact_kernels *kernels = active_kernels()
@@ -113,8 +127,25 @@ def batch_norm(
         dgamma=data_or_null(dgamma), dbeta=data_or_null(dbeta),
         rows=shape[0], channels=shape[1], run=shape[2], eps=eps,
     )
+    choose(&task.activation, activation)
     with nogil:
         kernel(&task)
+
+
+def bias_activation(
+    tuple shape, cnp.ndarray x, cnp.ndarray bias, tuple activation, cnp.ndarray out, *, grad=None, dbias=None
+):
+    """Run the kernel, for the gradients where there is a `grad`; arguments as above, not empty."""
+    cdef int k = dtype_index(x)
+    cdef cnp.ndarray sums = None if grad is None else np.zeros(2 * (shape[1] + FASTACT_SPARE))
+    cdef fastact_bias task = fastact_bias(
+        x=data_or_null(x), grad=data_or_null(grad), bias=data_or_null(bias), out=data_or_null(out),
+        dbias=data_or_null(dbias),
+        sums=<double *>data_or_null(sums), rows=shape[0], channels=shape[1], run=shape[2],
+    )
+    choose(&task.activation, activation)
+    with nogil:
+        active_kernels().bias_activation[k](&task)
 
 
 # --- gradients -----------------------------------------------------------------------------------

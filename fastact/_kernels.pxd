@@ -15,6 +15,7 @@ cdef extern from "kernels.h" nogil:
         FASTACT_BF16
         FASTACT_DTYPES
         FASTACT_AXIS_DTYPES
+        FASTACT_SPARE
 
     enum:
         FASTACT_MAX_PARAMETERS
@@ -69,6 +70,9 @@ cdef extern from "kernels.h" nogil:
         char **operands, const Py_ssize_t *outer, const Py_ssize_t *step, size_t lines, size_t n,
         int masked_zero
     ) noexcept
+    ctypedef struct fastact_chosen:
+        int row
+        double *parameter
     ctypedef struct fastact_norm:
         const void *x
         const void *grad
@@ -83,6 +87,19 @@ cdef extern from "kernels.h" nogil:
         size_t channels
         size_t run
         double eps
+        fastact_chosen activation
+    ctypedef struct fastact_bias:
+        const void *x
+        const void *grad
+        const void *bias
+        void *out
+        void *dbias
+        double *sums
+        size_t rows
+        size_t channels
+        size_t run
+        fastact_chosen activation
+    ctypedef void (*fastact_bias_activation)(const fastact_bias *) noexcept
     ctypedef void (*fastact_normalize)(const fastact_norm *) noexcept
     ctypedef double (*fastact_measure)(
         const void *x, size_t n, int order, double scale, int zero_nonfinite
@@ -102,6 +119,7 @@ cdef extern from "kernels.h" nogil:
         fastact_normalize *batch_norm
         fastact_normalize *batch_norm_inference
         fastact_normalize *batch_norm_backward
+        fastact_bias_activation *bias_activation
         fastact_measure *measure
         fastact_rescale *rescale
         fastact_clamp *clamp

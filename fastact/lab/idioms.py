@@ -13,6 +13,7 @@ and any norm but the Euclidean one in `clip_by_norm` and `clip_by_global_norm`.
 """
 
 import math
+import sys
 
 import numpy as np
 
@@ -53,14 +54,29 @@ def softmax_backward(grad, y, axis=-1):
     return y * (grad - np.sum(grad * y, axis=axis, keepdims=True))
 
 
-def batch_norm(x, gamma=None, beta=None, *, axis=0, eps=1e-5):
+def _function(name):
+    return getattr(sys.modules[__name__], name)
+
+
+def bias_activation(x, bias, activation):
+    return _function(activation)(x + bias)
+
+
+def bias_activation_backward(grad, x, bias, activation):
+    dx = _function(f"{activation}_backward")(grad, x + bias)
+    return dx, np.sum(dx, axis=tuple(range(x.ndim - 1)))
+
+
+def batch_norm(x, gamma=None, beta=None, *, axis=0, eps=1e-5, activation=None):
     mean = np.mean(x, axis=axis)
     rstd = 1 / np.sqrt(np.var(x, axis=axis) + eps)
-    return _scale_and_shift(x, mean, rstd, gamma, beta, axis), mean, rstd
+    y = _scale_and_shift(x, mean, rstd, gamma, beta, axis)
+    return (y if activation is None else _function(activation)(y)), mean, rstd
 
 
-def batch_norm_inference(x, mean, var, gamma=None, beta=None, *, axis=0, eps=1e-5):
-    return _scale_and_shift(x, mean, 1 / np.sqrt(var + eps), gamma, beta, axis)
+def batch_norm_inference(x, mean, var, gamma=None, beta=None, *, axis=0, eps=1e-5, activation=None):
+    y = _scale_and_shift(x, mean, 1 / np.sqrt(var + eps), gamma, beta, axis)
+    return y if activation is None else _function(activation)(y)
 
 
 def _scale_and_shift(x, mean, rstd, gamma, beta, axis):
@@ -72,7 +88,10 @@ def _scale_and_shift(x, mean, rstd, gamma, beta, axis):
     return y
 
 
-def batch_norm_backward(grad, x, mean, rstd, gamma=None, *, axis=0):
+def batch_norm_backward(grad, x, mean, rstd, gamma=None, *, beta=None, axis=0, activation=None):
+    if activation is not None:
+        y = _scale_and_shift(x, mean, rstd, gamma, beta, axis)
+        grad = _function(f"{activation}_backward")(grad, y)
     n = x.size // mean.size
     mean, rstd = np.expand_dims(mean, axis), np.expand_dims(rstd, axis)
     x_hat = (x - mean) * rstd
