@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed.stamp
+PEERS_INSTALLED := $(VENV)/peers.stamp
 SOURCES := setup.py pyproject.toml $(wildcard csrc/*.[chd]* fastact/*.pyx fastact/*.pxd)
 OUT ?= out
 
@@ -13,7 +14,11 @@ help: ## this list
 $(INSTALLED): $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[lab,test,bench,lint,prove]'
+	$(BIN)/python -m pip install --quiet --editable '.[lab,test,lint,prove]'
+	touch $@
+
+$(PEERS_INSTALLED): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	touch $@
 
 demo: $(INSTALLED) ## vanishing and exploding gradients seen and fixed: pictures in out/ (under two minutes)
@@ -40,17 +45,20 @@ bench-step: $(INSTALLED) ## a whole training step against NumPy, scikit-learn an
 	mkdir -p $(OUT)
 	$(BIN)/python -m bench.train_step --json $(OUT)/step.json --figure $(OUT)/step.png
 
+bench-peers: $(PEERS_INSTALLED) ## the activations against torch, jax, numba, onnxruntime, ... (an hour; goes on where it was stopped; ARGS=--quick: minutes)
+	$(BIN)/python -m bench --pictures --file $(OUT)/peers.json $(ARGS)
+
 lint: $(INSTALLED) ## ruff, clang-format, mypy and the stubs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/clang-format --dry-run -Werror csrc/*.c csrc/*.h prove/*.c prove/*.h
+	$(BIN)/clang-format --dry-run -Werror csrc/*.c csrc/*.h prove/*.c prove/*.h bench/*.c
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest fastact --mypy-config-file pyproject.toml --ignore-missing-stub --concise
 
 format: $(INSTALLED) ## rewrite Python and C in the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/clang-format -i csrc/*.c csrc/*.h prove/*.c prove/*.h
+	$(BIN)/clang-format -i csrc/*.c csrc/*.h prove/*.c prove/*.h bench/*.c
 
 generate: $(INSTALLED) ## rewrite the stubs, docs/activations and the list in the README
 	$(BIN)/python tools/generate.py
@@ -58,4 +66,4 @@ generate: $(INSTALLED) ## rewrite the stubs, docs/activations and the list in th
 clean: ## remove everything that was built
 	rm -rf $(VENV) build dist out *.egg-info fastact/*.so fastact/*.c
 
-.PHONY: help demo test prove prove-neon bench bench-step lint format generate clean
+.PHONY: help demo test prove prove-neon bench bench-step bench-peers lint format generate clean

@@ -1,4 +1,4 @@
-"""What is measured: a cell a function, form, dtype and size; a contender a way to compute it."""
+"""What is measured: a cell a function, form, dtype and size, with what it is called with."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,25 +7,16 @@ from functools import lru_cache, partial
 import numpy as np
 
 import fastact
-from bench import python_loops
 from fastact.lab import idioms
 from fastact.lab.kernels import inside
 
-try:
-    from bench import scipy_idioms
-except ImportError:  # SciPy is welcome here, not required
-    scipy_idioms = None
-
 DTYPES = ("float32", "float64")
 SIZES = (100, 10_000, 1_000_000)
-PYTHON_SIZE = 100  # a loop a thousand times slower than the array code says nothing at 1 M
-BACKENDS = {"fastact": fastact, "numpy": idioms, "scipy": scipy_idioms, "python": python_loops}
-OUT = "fastact out="
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One function on one kind of input; every backend that has `function` can take part."""
+    """One function on one kind of input; everybody who has `function` can take part."""
 
     op: str  # the function, and after a space what is special about this use of it
     form: str
@@ -45,22 +36,13 @@ class Cell:
     def id(self) -> str:
         return f"{self.op}-{self.form}-{self.dtype}-{self.size}"
 
-    def contenders(self, *, out: bool = False) -> tuple[str, ...]:
-        """The names of those who can compute this cell, fastact first."""
-        names = [name for name, backend in BACKENDS.items() if hasattr(backend, self.function)]
-        if "python" in names and (self.size > PYTHON_SIZE or self.keywords):
-            names.remove("python")
-        return (*names, OUT) if out and self.out else tuple(names)
+    @property
+    def is_activation(self) -> bool:
+        """Whether the libraries beyond NumPy and SciPy are asked for it."""
+        return self.op in ACTIVATIONS
 
-    def call(self, contender: str) -> Callable[[], object]:
-        """The computation, ready to be called without arguments."""
-        arguments = self.arguments(self.dtype, self.size)
-        if contender == OUT:
-            keywords = {**self.keywords, "out": self.out(arguments)}
-            return partial(getattr(fastact, self.function), *arguments, **keywords)
-        if contender == "python":
-            arguments = tuple(_lists(argument) for argument in arguments)
-        return partial(getattr(BACKENDS[contender], self.function), *arguments, **self.keywords)
+
+ACTIVATIONS = frozenset(op.name for op in fastact.ops())
 
 
 def cells(dtypes=DTYPES, sizes=SIZES) -> list[Cell]:
@@ -125,11 +107,22 @@ def _expand(rows, dtypes, sizes):
 # ---------------------------------------------------------------- arguments
 
 
+LINE = 64
+
+
 @lru_cache(maxsize=8)  # the cells of a size follow each other, and share their input
 def _normal(dtype, shape, seed=0, scale=3.0):
-    values = np.random.default_rng(seed).normal(scale=scale, size=shape).astype(dtype)
-    values.flags.writeable = False
+    values = aligned(shape, dtype)
+    values[...] = np.random.default_rng(seed).normal(scale=scale, size=shape)
     return values
+
+
+def aligned(shape, dtype):
+    """An array on a cache line of its own, which jax can share, and which favours nobody."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    memory = np.empty(size + LINE, np.uint8)
+    start = -memory.ctypes.data % LINE
+    return memory[start : start + size].view(dtype).reshape(shape)
 
 
 def _elementwise(op, form, dtype, size):
@@ -141,7 +134,7 @@ def _elementwise(op, form, dtype, size):
 
 
 def _one_like(arguments):
-    return np.empty_like(arguments[0])
+    return aligned(arguments[0].shape, arguments[0].dtype)
 
 
 def _two_like(arguments):
@@ -253,10 +246,3 @@ def _each_like(arguments):
 def _in_place(arguments):
     """Where nothing is clipped nothing is written, so that every call finds the same."""
     return arguments[0]
-
-
-def _lists(argument):
-    """Arrays as the (nested) lists of floats that a pure-Python script would hold."""
-    if isinstance(argument, list):
-        return [_lists(item) for item in argument]
-    return argument.tolist() if isinstance(argument, np.ndarray) else argument

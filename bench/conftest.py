@@ -1,13 +1,14 @@
 import pytest
 
 from bench import machine
+from bench.contenders import GENERAL, contenders
 from fastact.lab.timing import pinned
 
 
 @pytest.fixture(scope="session", autouse=True)
 def one_core():
-    with pinned() as core:
-        yield core
+    with pinned():
+        yield
 
 
 @pytest.fixture
@@ -19,7 +20,8 @@ def measure(benchmark):
         for fact in ("op", "form", "dtype", "size"):
             benchmark.extra_info[fact] = getattr(cell, fact)
         benchmark.extra_info["contender"] = contender
-        benchmark(cell.call(contender))
+        calls, _ = contenders(cell, GENERAL)
+        benchmark(calls[contender])
 
     return measure
 

@@ -1,17 +1,19 @@
-"""``python -m bench.summary FILE``: the ratios in a file of results, as tables."""
+"""``python -m bench.summary FILE``: the ratios that ``--benchmark-json`` wrote, as tables."""
 
 import argparse
 from pathlib import Path
 
-from bench.report import console, load, ratios, render
+from bench import report
+from bench.results import Record
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.summary", description=__doc__)
-    parser.add_argument("file", type=Path, help="written by --benchmark-json or bench.compare")
-    results, machine = load(parser.parse_args(arguments).file)
-    screen = console()
-    screen.print(render(ratios(results)))
+    parser.add_argument("file", type=Path, help="what the suite or `python -m bench` wrote")
+    record = Record.load(parser.parse_args(arguments).file)
+    screen = report.console()
+    screen.print(report.against(record.results))
+    machine = record.machine
     screen.print(f"{machine['cpu'].get('model')}, fastact on {machine['fastact']['isa']}")
 
 

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import version
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 from rich.progress import Progress
 
 import fastact
+from bench.peers import missing, peer
 from prove import float32, native, record
 from prove.choice import Case, Choice
 from prove.page import ISAS
@@ -44,58 +44,14 @@ def from_numpy() -> Table:
 
 def from_scipy() -> Table:
     """What those write who have SciPy, where it has a function for it."""
-    special = import_module("scipy.special")
-    idioms = import_module("bench.scipy_idioms")
-    table = {
-        op.name: (getattr(idioms, op.name), getattr(idioms, f"{op.name}_derivative", None))
-        for op in fastact.ops()
-        if hasattr(idioms, op.name)
-    }
-    return table | {
-        "gelu": (
-            lambda x: x * special.ndtr(x),
-            lambda x: special.ndtr(x) + x * np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi),
-        ),
-        "expm1": (special.expm1, None),
-        "log1p": (special.log1p, None),
-    }
+    find = peer("scipy").find
+    table = {op.name: (find(op.name), find(f"{op.name}_derivative")) for op in fastact.ops()}
+    return {name: (f, slope) for name, (f, slope) in table.items() if f}
 
 
 def from_torch() -> Table:
     """Eager functions; f' by autograd."""
     torch = import_module("torch")
-    nn = torch.nn.functional
-    functions = {
-        "relu": nn.relu,
-        "leaky_relu": nn.leaky_relu,
-        "elu": nn.elu,
-        "selu": nn.selu,
-        "sigmoid": torch.sigmoid,
-        "tanh": torch.tanh,
-        "gelu": nn.gelu,
-        "gelu_tanh": partial(nn.gelu, approximate="tanh"),
-        "silu": nn.silu,
-        "softplus": nn.softplus,
-        "log_sigmoid": nn.logsigmoid,
-        "mish": nn.mish,
-        "celu": nn.celu,
-        "identity": torch.nn.Identity(),
-        "relu6": nn.relu6,
-        "threshold": partial(nn.threshold, threshold=0, value=0),
-        "hardtanh": nn.hardtanh,
-        "hard_sigmoid": nn.hardsigmoid,
-        "hard_swish": nn.hardswish,
-        "hardshrink": nn.hardshrink,
-        "softshrink": nn.softshrink,
-        "softsign": nn.softsign,
-        "tanhshrink": nn.tanhshrink,
-        "exp": torch.exp,
-        "expm1": torch.expm1,
-        "log1p": torch.log1p,
-        "logit": torch.logit,
-        "erf": torch.erf,
-        "erfc": torch.erfc,
-    }
 
     def value(f: Callable[[Any], Any], x: np.ndarray) -> np.ndarray:
         return f(torch.from_numpy(x)).numpy()
@@ -105,105 +61,30 @@ def from_torch() -> Table:
         (found,) = torch.autograd.grad(f(leaf), leaf, torch.ones_like(leaf))
         return found.numpy()
 
+    functions = peer("torch").FORWARD
     return {name: (partial(value, f), partial(gradient, f)) for name, f in functions.items()}
 
 
 def from_jax() -> Table:
     """Compiled functions; f' by its vector-Jacobian product."""
-    jax = import_module("jax")
-    nn, special, jnp = jax.nn, import_module("jax.scipy.special"), jax.numpy
-    functions = {
-        "relu": nn.relu,
-        "leaky_relu": nn.leaky_relu,
-        "elu": nn.elu,
-        "selu": nn.selu,
-        "sigmoid": nn.sigmoid,
-        "tanh": jnp.tanh,
-        "gelu": partial(nn.gelu, approximate=False),
-        "gelu_tanh": partial(nn.gelu, approximate=True),
-        "silu": nn.silu,
-        "softplus": nn.softplus,
-        "log_sigmoid": nn.log_sigmoid,
-        "mish": nn.mish,
-        "celu": nn.celu,
-        "identity": nn.identity,
-        "relu6": nn.relu6,
-        "hardtanh": nn.hard_tanh,
-        "hard_sigmoid": nn.hard_sigmoid,
-        "hard_swish": nn.hard_swish,
-        "softsign": nn.soft_sign,
-        "squareplus": nn.squareplus,
-        "sparse_plus": nn.sparse_plus,
-        "sparse_sigmoid": nn.sparse_sigmoid,
-        "exp": jnp.exp,
-        "expm1": jnp.expm1,
-        "log1p": jnp.log1p,
-        "logit": special.logit,
-        "erf": special.erf,
-        "erfc": special.erfc,
-    }
+    jax = peer("jax")
 
-    def gradient(f: Callable[[Any], Any], x: Any) -> Any:
-        value, pull_back = jax.vjp(f, x)
-        return pull_back(jnp.ones_like(value))[0]
-
-    def compiled(f: Callable[[Any], Any]) -> Function:
-        fast = jax.jit(f)
+    def compiled(name: str) -> Function:
+        fast = jax.jitted(name)
         return lambda x: np.asarray(fast(x))
 
-    return {name: (compiled(f), compiled(partial(gradient, f))) for name, f in functions.items()}
+    return {name: (compiled(name), compiled(f"{name}_derivative")) for name in jax.FUNCTIONS}
 
 
 def from_onnxruntime() -> Table:
     """A model of one node each; it has no f'."""
-    onnx, runtime = import_module("onnx"), import_module("onnxruntime")
-    floats, shape = onnx.TensorProto.FLOAT, ["n"]
-    nodes: dict[str, tuple[str, dict[str, Any]]] = {
-        "relu": ("Relu", {}),
-        "leaky_relu": ("LeakyRelu", {"alpha": 0.01}),
-        "elu": ("Elu", {}),
-        "selu": ("Selu", {}),
-        "sigmoid": ("Sigmoid", {}),
-        "tanh": ("Tanh", {}),
-        "gelu": ("Gelu", {}),
-        "gelu_tanh": ("Gelu", {"approximate": "tanh"}),
-        "silu": ("Swish", {}),
-        "softplus": ("Softplus", {}),
-        "mish": ("Mish", {}),
-        "celu": ("Celu", {}),
-        "identity": ("Identity", {}),
-        "relu6": ("Clip", {"min": 0, "max": 6}),
-        "threshold": ("ThresholdedRelu", {"alpha": 0.0}),
-        "hardtanh": ("Clip", {"min": -1, "max": 1}),
-        "hard_sigmoid": ("HardSigmoid", {"alpha": 1 / 6}),
-        "hard_swish": ("HardSwish", {}),
-        "hardshrink": ("Shrink", {"lambd": 0.5}),
-        "softshrink": ("Shrink", {"lambd": 0.5, "bias": 0.5}),
-        "softsign": ("Softsign", {}),
-        "exp": ("Exp", {}),
-        "erf": ("Erf", {}),
-        "quick_gelu": ("com.microsoft.QuickGelu", {}),
-    }
+    nodes = peer("onnxruntime")
 
-    def one_node(node: str, attributes: dict[str, Any]) -> Function:
-        domain, _, kind = node.rpartition(".")
-        bounds = attributes if kind == "Clip" else {}
-        made = onnx.helper.make_node(
-            kind, ["x", *bounds], ["y"], domain=domain, **({} if bounds else attributes)
-        )
-        graph = onnx.helper.make_graph(
-            [made],
-            node,
-            [onnx.helper.make_tensor_value_info("x", floats, shape)],
-            [onnx.helper.make_tensor_value_info("y", floats, shape)],
-            [onnx.helper.make_tensor(name, floats, [], [v]) for name, v in bounds.items()],
-        )
-        opsets = [onnx.helper.make_opsetid("", 24), onnx.helper.make_opsetid("com.microsoft", 1)]
-        model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=11)
-        session = runtime.InferenceSession(model.SerializeToString())
+    def one_node(name: str) -> Function:
+        session = nodes.session_of(name, "float32")
         return lambda x: session.run(None, {"x": x})[0]
 
-    return {name: (one_node(*node), None) for name, node in nodes.items()}
+    return {name: (one_node(name), None) for name in nodes.NODES}
 
 
 PEERS = {
@@ -221,7 +102,7 @@ def peers() -> dict[str, Table]:
     return {
         f"{name} {version(name).split('+')[0]}": table()
         for name, table in PEERS.items()
-        if find_spec(name) and (name != "onnxruntime" or find_spec("onnx"))
+        if not missing(name)
     }
 
 

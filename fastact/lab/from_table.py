@@ -54,15 +54,25 @@ def function(
 def source(name, formulas, *, arrays):
     """The source of that function."""
     op, form = functions()[name]
-    takes = arguments(op.kind, form)
     table = {row: (formulas.get(row, text), *rest) for row, (text, *rest) in signatures().items()}
-    tree = _Fold().visit(expand(expression(op, form, table[op.name][0]), table))
+    written = folded(expression(op, form, table[op.name][0]), table)
     if arrays:
-        tree = vectorized(tree, takes[-1])
+        written = vectorized(written, arguments(op.kind, form)[-1])
+    return definition(name, written)
+
+
+def folded(text, table):
+    """The expression in elementary functions, its constants Python numbers."""
+    return _Fold().visit(expand(text, table))
+
+
+def definition(name, tree):
+    """The source of a function of the table that returns an expression."""
+    op, form = functions()[name]
     share = _Share(tree)
     result = ast.unparse(share.visit(tree))
     parameters = [f"{p.name}={p.default!r}" for p in op.parameters]
-    head = f"def {name}({', '.join([*takes, *parameters])}):"
+    head = f"def {name}({', '.join([*arguments(op.kind, form), *parameters])}):"
     return "\n    ".join([head, *share.lines, f"return {result}\n"])
 
 
@@ -104,7 +114,7 @@ def vectorized(tree, like):
         return fill("np.copy(array)", array=tree)
     if isinstance(tree, ast.Constant):
         return fill("np.full_like(LIKE, value)", LIKE=ast.Name(like), value=tree)
-    return _Vectorize(like).visit(tree)
+    return Vectorize(like).visit(tree)
 
 
 def _names(node):
@@ -138,7 +148,7 @@ class _Fold(ast.NodeTransformer):
         return node
 
 
-class _Vectorize(ast.NodeTransformer):
+class Vectorize(ast.NodeTransformer):
     """Choices made element by element, by functions of NumPy's."""
 
     def __init__(self, like):

@@ -5,35 +5,44 @@ everything that takes part in the round, so that ratios hold where absolute time
 """
 
 import gc
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from time import perf_counter
+from time import perf_counter, sleep
 
 
 @contextmanager
-def pinned() -> Iterator[int | None]:
-    """Keep the calling thread on one core, where the system allows it, and undo it afterwards.
+def pinned(count: int = 1) -> Iterator[set[int] | None]:
+    """Keep the calling thread on so many cores, where the system allows it, and undo it afterwards.
+
+    Processes that it starts meanwhile stay on them.
 
     Yields
     ------
-    int or None
-        The core, or None where there is no such thing as ``os.sched_setaffinity``.
+    set of int or None
+        The cores, all there are if these are fewer; None where there is no such thing as
+        ``os.sched_setaffinity``.
     """
     if not hasattr(os, "sched_setaffinity"):
         yield None
         return
     allowed = os.sched_getaffinity(0)
-    core = max(allowed)  # the first core is the one that serves most interrupts
-    os.sched_setaffinity(0, {core})
+    cores = set(sorted(allowed)[-count:])  # the first core is the one that serves most interrupts
+    os.sched_setaffinity(0, cores)
     try:
-        yield core
+        yield cores
     finally:
         os.sched_setaffinity(0, allowed)
 
 
 def interleaved(
-    callables: Mapping[str, Callable[[], object]], *, rounds: int = 25, min_time: float = 1e-4
+    callables: Mapping[str, Callable[[], object]],
+    *,
+    rounds: int = 25,
+    min_time: float = 1e-4,
+    patience: float = math.inf,
+    pause: float = 0,
 ) -> dict[str, list[float]]:
     """Seconds a call of each callable takes, sampled once in every round.
 
@@ -46,11 +55,18 @@ def interleaved(
         always the one that runs on a cold cache.
     min_time : float
         Seconds a sample lasts at least: a shorter call is repeated within the sample.
+    patience : float
+        After k rounds, whoever has not come within `patience` / k times the least time of all has
+        lost, and is left out of the rounds to come.
+    pause : float
+        Seconds to wait before each sample, and then for a call that does not count: libraries keep
+        their threads spinning for a while, and would have the cores of those who come next.
 
     Returns
     -------
     dict of str to list of float
-        `rounds` samples each, in seconds a call, in the order they were taken.
+        `rounds` samples each, or fewer of those who lost, in seconds a call, in the order they were
+        taken.
 
     Raises
     ------
@@ -73,10 +89,16 @@ def interleaved(
     collecting = gc.isenabled()
     gc.disable()
     try:
-        for _ in range(rounds):
+        for k in range(1, rounds + 1):
             for name in names:
+                if pause:
+                    sleep(pause)
+                    callables[name]()
                 samples[name].append(_sample(callables[name], repeats[name]))
-            names.append(names.pop(0))
+            if patience < math.inf:
+                limit = patience / k * min(map(min, samples.values()))
+                names = [name for name in names if min(samples[name]) <= limit]
+            names = names[1:] + names[:1]
     finally:
         if collecting:
             gc.enable()
