@@ -33,7 +33,7 @@ then computed again, from the exact value of the table's formula by MPFR, and th
 here. NaN in gives NaN out, no sign is wrong even where the result underflows to zero, -0 stays -0
 where f(0) = 0, and no IEEE flag is spurious. {faults}
 
-The machine: {cpus}. (AVX2 and AVX-512 kernels start from estimates that differ between makers.)
+The machine: {cpus}. (AVX-512 kernels start from estimates that differ between makers.)
 """
 
 SAMPLED = "\n\\* Sampled so far, one pattern in {stride}: {isas}.\n"
