@@ -9,7 +9,7 @@ import argparse
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -17,8 +17,9 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
+import fastact
 from bench import machine
-from bench.cells import OUT, elementwise
+from bench.cells import Cell, elementwise
 from bench.report import console
 from fastact.lab.timing import interleaved, pinned
 
@@ -62,7 +63,12 @@ def contenders(only: str) -> Iterator[tuple[str, Callable[[int], Callable[[], ob
     cells = {cell.function: cell for cell in elementwise(["float32"], [SIZE]) if cell.out}
     for name, cell in cells.items():
         if re.search(only, name):
-            yield name, lambda size, cell=cell: replace(cell, size=size).call(OUT)
+            yield name, partial(_ours, cell)
+
+
+def _ours(cell: Cell, size: int) -> Callable[[], object]:
+    arguments = cell.arguments(cell.dtype, size)
+    return partial(getattr(fastact, cell.function), *arguments, out=cell.out(arguments))
 
 
 def _numpy(function: np.ufunc, size: int) -> Callable[[], object]:
