@@ -311,7 +311,7 @@ def result(op="tanh", isa="avx2", **others):
     made |= {"stride": 1, "max_ulp": 0.75, "at": 1.5, "over_1": 0, "nan_faults": 0}
     return (
         made
-        | {"sign_faults": 0, "flag_faults": 0, "kernels": fingerprint("tanh", "scalar")}
+        | {"sign_faults": 0, "flag_faults": 0, "kernels": fingerprint("tanh", isa)}
         | {"cpu": "?"}
         | others
     )
