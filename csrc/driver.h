@@ -1,6 +1,6 @@
 /* The driver: feeds user memory of any type and layout to the kernels of elementwise.h.
  *
- * It passes user memory directly where it is contiguous and stages everything else (strides, the last few elements, outputs
+ * It passes user memory directly where it is contiguous and stages everything else (strides, less than a vector, outputs
  * that lie on inputs) through stack blocks, so that every element goes through the same instructions: same element, same
  * bits. Results that will not stay in a cache anyway are made in the stage, which is in L1, and go past the caches from
  * there (stream.h). */

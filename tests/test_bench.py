@@ -77,7 +77,9 @@ def test_all_contenders_compute_the_same(cell: Cell):
 
 
 @pytest.mark.filterwarnings("ignore")  # they have plenty
-@pytest.mark.parametrize("peer", [name for name in INSTALLED if name != "python"])  # lists
+@pytest.mark.parametrize(
+    "peer", [name for name in INSTALLED if name != "python"]
+)  # it has no float32
 def test_other_libraries_are_asked_for_the_same(peer):
     """Nothing is left out for a reason but that a library has no such function."""
     some = ("tanh", "dish", "softshrink") if peer in ("numba", "torch.compile") else ACTIVATIONS

@@ -44,3 +44,10 @@ def test_kernels_have_the_tables_of_the_fit(table):
     kernels = (ROOT / "csrc/pieces.h").read_text()
     (body,) = re.findall(rf"{table}_pieces_f32\[\]\[16\] = {{(.*?)}};", kernels, re.S)
     assert re.findall(HEX_FLOAT, body) == re.findall(HEX_FLOAT, done.stdout)
+    last, scale = re.findall(r"a up to ([\d.]+), scale ([\d.]+)", done.stdout)[0]
+    limit = f"#define {table.upper()}_LIMIT "
+    if table == "mills":
+        assert f"{limit}PICK({last}f, " in (ROOT / "csrc/vmath.h").read_text()
+    else:
+        assert f"{limit}{last}f" in kernels
+        assert f"#define {table.upper()}_SCALE {scale}f" in kernels

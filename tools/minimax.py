@@ -215,8 +215,10 @@ def main():
     parser.add_argument("what", choices=[*FITS, "constants"])
     parser.add_argument("--dtype", choices=BITS, action="append")
     arguments = parser.parse_args()
-    only = ["float64"] if arguments.what in ("mills", "erf") else BITS
-    for dtype in arguments.dtype or only:
+    fitted = ["float64"] if arguments.what in ("mills", "erf") else list(BITS)
+    if not set(arguments.dtype or ()) <= set(fitted):
+        parser.error(f"float32's {arguments.what} is a table of tools/pieces.py")
+    for dtype in arguments.dtype or fitted:
         if arguments.what == "constants":
             for name, parts in constants(dtype).items():
                 print(f"{name:24} = " + " + ".join(c_literal(p, dtype) for p in parts))

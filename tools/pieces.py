@@ -30,33 +30,37 @@ NEAR_ENOUGH = mpf(2) ** -9  # ULPs between f(m) and a float32
 CANDIDATES = 600  # floats that are tried for m on either side of a piece's middle
 
 
-def octaves(scale: str, last: str) -> dict[int, tuple]:
+def octaves(scale, last) -> dict[int, tuple]:
     """Slot -> ends of its piece: the exponent and two bits of the fraction of 1 + scale*a."""
     ends = [mpf(2) ** (k // 4) * (1 + mpf(k % 4) / 4) for k in range(PIECES + 1)]
-    at = [min((end - 1) / mpf(scale), mpf(last)) for end in ends]
+    at = [min((end - 1) / scale, last) for end in ends]
     return {(4 * FIRST_EXPONENT + k) % PIECES: (at[k], at[k + 1]) for k in range(PIECES)}
 
 
-def multiples(scale: str, last: str) -> dict[int, tuple]:
+def multiples(scale, last) -> dict[int, tuple]:
     """Slot -> ends of its piece: scale*a to the nearest integer."""
-    at = [(mpf(k) - mpf("0.5")) / mpf(scale) for k in range(PIECES + 1)]
-    return {k: (max(mpf(0), at[k]), min(mpf(last), at[k + 1])) for k in range(PIECES)}
+    at = [(mpf(k) - mpf("0.5")) / scale for k in range(PIECES + 1)]
+    return {k: (max(mpf(0), at[k]), min(last, at[k + 1])) for k in range(PIECES)}
 
 
 @dataclass
 class Table:
-    """A function of a >= 0, its pieces, the degree of p + 1, and where pieces of f(a) - a end."""
+    """A function of a in [0, last], how it is cut, the degree of t p(t), and up to where pieces are
+    f(a) - a.
+    """
 
     function: Callable
-    pieces: dict[int, tuple]
+    cut: Callable
+    scale: str
+    last: str
     degree: int
     near: float
 
 
 TABLES = {
-    "tanh": Table(mp.tanh, octaves("1.66", "9.02"), 5, 0.5),
-    "erf": Table(mp.erf, multiples("3.9375", "3.93"), 5, 0.3),
-    "mills": Table(mills_ratio, octaves("1", "14.625"), 6, 0),
+    "tanh": Table(mp.tanh, octaves, "1.66", "9.02", 5, 0.5),
+    "erf": Table(mp.erf, multiples, "3.9375", "3.93", 5, 0.3),
+    "mills": Table(mills_ratio, octaves, "1", "14.625", 6, 0),
 }
 
 
@@ -121,10 +125,10 @@ def main():
     what = parser.parse_args().what
     table = TABLES[what]
     rows, errors = {}, {}
-    for slot, (low, high) in table.pieces.items():
+    for slot, (low, high) in table.cut(mpf(table.scale), mpf(table.last)).items():
         rows[slot], errors[low] = fit_piece(table, low, high)
     bits = ", ".join(f"{float(mp.log(errors[low], 2)):.1f}" for low in sorted(errors))
-    print(f"/* {what}: relative errors 2^ {bits} */")
+    print(f"/* {what}: a up to {table.last}, scale {table.scale}; relative errors 2^ {bits} */")
     for column in zip(*(rows[slot] for slot in range(PIECES)), strict=True):
         print("{" + ", ".join(c_literal(x, DTYPE) for x in column) + "},")
 
