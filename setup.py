@@ -13,7 +13,11 @@ KERNELS = [
     "csrc/table.c",
     "csrc/dispatch.c",
     "csrc/threads.c",
-    *(f"csrc/isa_{isa}.c" for isa in ("scalar", "sse2", "avx2", "avx512", "neon")),
+    *(
+        f"csrc/{part}_{isa}.c"
+        for isa in ("scalar", "sse2", "avx2", "avx512", "neon")
+        for part in ("isa", "axis")
+    ),
 ]
 HEADERS = sorted(str(path) for path in Path("csrc").glob("*.[hd]*"))
 

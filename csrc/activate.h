@@ -10,7 +10,7 @@ typedef struct {
 static FN(Activation) FN(activation)(const fastact_chosen *chosen, enum fastact_form form) {
   FN(Activation) f = {NULL, 0, {{0}}};
   if (chosen->row < 0) return f;
-  f.kernel = FN(kernels)[chosen->row][form];
+  f.kernel = CAT(FN(kernels), ISA)[chosen->row][form];
   f.parameters = fastact_activations[chosen->row].parameters;
   for (int k = 0; k < f.parameters; k++) vstore(f.parameter[k], vset((T)chosen->parameter[k]));
   return f;

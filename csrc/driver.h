@@ -242,7 +242,7 @@ static void FN(run)(const FN(Memory) *memory, int streamed, int row, enum fastac
   T stage[FASTACT_MAX_OPERANDS][FN(STAGE) + LANES] ALIGNED;
   const fastact_activation *entry = &fastact_activations[row];
   int nin = fastact_nin(entry, form), nout = fastact_nout(entry, form);
-  FN(Job) job = {FN(kernels)[row][form], memory, entry, nin, nout, operands, strides, stage, 0};
+  FN(Job) job = {CAT(FN(kernels), ISA)[row][form], memory, entry, nin, nout, operands, strides, stage, 0};
   for (int k = 0; k < nin; k++)
     if (strides[k] == 0) {
       FN(load_operand)(&job, k, 0, 1);

@@ -9,8 +9,6 @@ typedef struct {
 
 #include "activations.h"
 
-/* Inputs first (grad, x, parameters), then outputs; step is in elements per element, 0 or 1; n is a multiple of LANES. */
-typedef void (*FN(Kernel))(const T *const *in, const size_t *step, T *const *out, size_t n);
 typedef VD (*FN(Formula))(V x, const V *parameters);
 
 /* One vector of a kernel's outputs. */
@@ -121,7 +119,7 @@ static INLINE void FN(sweep_gate)(FN(Formula) act, enum fastact_form form, const
 #define GATE(name, ...) {ENTRY(name, FASTACT_FORWARD), ENTRY(name, FASTACT_BACKWARD)},
 #define FROM_OUTPUT(name, ...) {ENTRY(name##_from_output, FASTACT_FORWARD)},
 #define PARAMETER_GRADIENT(name, ...) {ENTRY(name##_parameter, FASTACT_BACKWARD)},
-static const FN(Kernel) FN(kernels)[][FASTACT_FORMS] = {
+const FN(Kernel) CAT(FN(kernels), ISA)[][FASTACT_FORMS] = {
 #include "activations.def"
 };
 #undef ACTIVATION

@@ -7,7 +7,7 @@ TARGET_BEGIN("avx2,fma")
 #define ISA avx2
 #define SIMD "simd_avx2.h"
 #define STREAM _mm256_stream_ps
-#include "isa.h"
+#include BODY
 TARGET_END
 #else
 typedef int fastact_no_avx2; /* ISO C wants a declaration */

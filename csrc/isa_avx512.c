@@ -7,7 +7,7 @@ TARGET_BEGIN("avx2,fma,avx512f,avx512dq,avx512bw,avx512vl")
 #define ISA avx512
 #define SIMD "simd_avx512.h"
 #define STREAM _mm512_stream_ps
-#include "isa.h"
+#include BODY
 TARGET_END
 #else
 typedef int fastact_no_avx512; /* ISO C wants a declaration */

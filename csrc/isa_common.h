@@ -16,3 +16,11 @@
 #define TARGET_BEGIN(features) PRAGMA(GCC push_options) PRAGMA(GCC target(features))
 #define TARGET_END PRAGMA(GCC pop_options)
 #endif
+
+#define STRING_(a) #a
+#define STRING(a) STRING_(a)
+
+/* The kernels of an ISA are compiled in two parts, since each takes long: axis_*.c asks for the second. */
+#ifndef BODY
+#define BODY "isa.h"
+#endif

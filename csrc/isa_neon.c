@@ -5,7 +5,7 @@
 #include <arm_neon.h>
 #define ISA neon
 #define SIMD "simd_neon.h"
-#include "isa.h"
+#include BODY
 #else
 typedef int fastact_no_neon; /* ISO C wants a declaration */
 #endif

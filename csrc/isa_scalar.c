@@ -3,4 +3,4 @@
 
 #define ISA scalar
 #define SIMD "simd_scalar.h"
-#include "isa.h"
+#include BODY

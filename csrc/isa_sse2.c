@@ -6,7 +6,7 @@
 #define ISA sse2
 #define SIMD "simd_sse2.h"
 #define STREAM _mm_stream_ps
-#include "isa.h"
+#include BODY
 #else
 typedef int fastact_no_sse2; /* ISO C wants a declaration */
 #endif

@@ -116,9 +116,8 @@ typedef struct {
 
 #define FASTACT_PANEL 256 /* channels taken together where run is 1 */
 
+/* axis_*.c */
 typedef struct {
-  const char *isa;
-  fastact_elementwise elementwise[FASTACT_DTYPES];
   fastact_along softmax[FASTACT_AXIS_DTYPES], softmax_backward[FASTACT_AXIS_DTYPES];
   fastact_normalize batch_norm[FASTACT_AXIS_DTYPES], batch_norm_inference[FASTACT_AXIS_DTYPES],
       batch_norm_backward[FASTACT_AXIS_DTYPES];
@@ -126,7 +125,14 @@ typedef struct {
   double (*measure[FASTACT_AXIS_DTYPES])(const void *x, size_t n, int ord, double scale, int zero_nonfinite);
   void (*rescale[FASTACT_AXIS_DTYPES])(const void *x, void *out, size_t n, double factor, int zero_nonfinite);
   void (*clamp[FASTACT_AXIS_DTYPES])(char *const *operands, const ptrdiff_t *strides, size_t n);
-  fastact_elementwise streaming[FASTACT_DTYPES]; /* elementwise, with results that go past the caches where they may */
+} fastact_axis_kernels;
+
+/* isa_*.c */
+typedef struct {
+  const char *isa;
+  fastact_elementwise elementwise[FASTACT_DTYPES];
+  fastact_elementwise streaming[FASTACT_DTYPES]; /* the same, with results that go past the caches where they may */
+  const fastact_axis_kernels *axis;
 } fastact_kernels;
 
 /* dispatch.c */

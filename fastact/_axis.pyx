@@ -6,9 +6,9 @@ Thin on purpose: arguments are checked and made contiguous there, the kernels ar
 
 from cpython.mem cimport PyMem_Malloc
 from fastact._kernels cimport (
+    fastact_axis_kernels,
     fastact_bias,
     fastact_chosen,
-    fastact_kernels,
     fastact_norm,
     fastact_normalize,
     FASTACT_AXIS_DTYPES,
@@ -49,7 +49,7 @@ cdef struct LoopData:
 
 cdef void loop(char **operands, cnp.npy_intp *shape, cnp.npy_intp *strides, void *data) noexcept nogil:
     cdef LoopData *d = <LoopData *>data
-    cdef const fastact_kernels *kernels = active_kernels()
+    cdef const fastact_axis_kernels *kernels = active_kernels().axis
     cdef const Py_ssize_t *outer = <const Py_ssize_t *>strides
     if d.kind == CLAMP:
         kernels.clamp[d.dtype](operands, outer, shape[0])
@@ -113,7 +113,7 @@ def batch_norm(
     -1 for none, and its parameters.
     """
     cdef int k = dtype_index(x)
-    cdef const fastact_kernels *kernels = active_kernels()
+    cdef const fastact_axis_kernels *kernels = active_kernels().axis
     cdef fastact_normalize kernel
     if which == "forward":
         kernel = kernels.batch_norm[k]
@@ -145,7 +145,7 @@ def bias_activation(
     )
     choose(&task.activation, activation)
     with nogil:
-        active_kernels().bias_activation[k](&task)
+        active_kernels().axis.bias_activation[k](&task)
 
 
 # --- gradients -----------------------------------------------------------------------------------
@@ -160,7 +160,7 @@ def measure(cnp.ndarray x, int order, double scale=1.0, bint zero_nonfinite=Fals
     cdef size_t n = cnp.PyArray_SIZE(x)
     cdef double result
     with nogil:
-        result = active_kernels().measure[k](data, n, order, scale, zero_nonfinite)
+        result = active_kernels().axis.measure[k](data, n, order, scale, zero_nonfinite)
     return result
 
 
@@ -171,4 +171,4 @@ def rescale(cnp.ndarray x, cnp.ndarray out, double factor, bint zero_nonfinite=F
     cdef void *to = cnp.PyArray_DATA(out)
     cdef size_t n = cnp.PyArray_SIZE(x)
     with nogil:
-        active_kernels().rescale[k](data, to, n, factor, zero_nonfinite)
+        active_kernels().axis.rescale[k](data, to, n, factor, zero_nonfinite)

@@ -111,9 +111,7 @@ cdef extern from "kernels.h" nogil:
         char **operands, const Py_ssize_t *strides, size_t n
     ) noexcept
 
-    ctypedef struct fastact_kernels:
-        const char *isa
-        fastact_elementwise *elementwise
+    ctypedef struct fastact_axis_kernels:
         fastact_along *softmax
         fastact_along *softmax_backward
         fastact_normalize *batch_norm
@@ -123,6 +121,11 @@ cdef extern from "kernels.h" nogil:
         fastact_measure *measure
         fastact_rescale *rescale
         fastact_clamp *clamp
+
+    ctypedef struct fastact_kernels:
+        const char *isa
+        fastact_elementwise *elementwise
+        const fastact_axis_kernels *axis
 
     const fastact_kernels *fastact_active()
     int fastact_select(const char *isa)

@@ -1,0 +1,2 @@
+#define BODY "axis.h"
+#include "isa_avx2.c"

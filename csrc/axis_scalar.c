@@ -1,0 +1,2 @@
+#define BODY "axis.h"
+#include "isa_scalar.c"
