@@ -48,6 +48,9 @@ bench-step: $(INSTALLED) ## a whole training step against NumPy, scikit-learn an
 bench-peers: $(PEERS_INSTALLED) ## the activations against torch, jax, numba, onnxruntime, ... (an hour; goes on where it was stopped; ARGS=--quick: minutes)
 	$(BIN)/python -m bench --pictures --file $(OUT)/peers.json $(ARGS)
 
+bench-axis: $(PEERS_INSTALLED) ## what works along an axis against torch, jax, scipy, onnxruntime (minutes; ARGS=softmax: one theme)
+	$(BIN)/python -m bench.along --file $(OUT)/along.json $(ARGS)
+
 lint: $(INSTALLED) ## ruff, clang-format, mypy and the stubs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -66,4 +69,4 @@ generate: $(INSTALLED) ## rewrite the stubs, docs/activations and the list in th
 clean: ## remove everything that was built
 	rm -rf $(VENV) build dist out *.egg-info fastact/*.so fastact/*.c
 
-.PHONY: help demo test prove prove-neon bench bench-step bench-peers lint format generate clean
+.PHONY: help demo test prove prove-neon bench bench-step bench-peers bench-axis lint format generate clean

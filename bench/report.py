@@ -63,6 +63,33 @@ def standing(results: Sequence[Result]) -> Group:
     )
 
 
+def along(results: Sequence[Result]) -> Group:
+    """The same for what works along an axis, where every op has shapes of its own."""
+    fastest = against_fastest(results)
+    tables = _grouped(fastest, lambda ratio: (ratio.subject.dtype,))
+    ops = _grouped(fastest, lambda ratio: (ratio.subject.dtype, ratio.subject.op.split(" ")[0]))
+    means = _table("The fastest peer of each cell", "", "dtype", "cells", "mean", "behind", "worst")
+    for (dtype, op), group in ops.items():
+        means.add_row(op, dtype, *_in_short(group))
+    for (dtype,), group in tables.items():
+        means.add_row("all", dtype, *_in_short(group))
+    return Group(
+        *(
+            _grid(f"fastact against the fastest peer: {dtype}", group, _with_rival)
+            for (dtype,), group in tables.items()
+        ),
+        means,
+        _unsteady(fastest),
+    )
+
+
+def _in_short(group: list[Ratio]) -> tuple[str, str, str, str]:
+    """How many cells, their geometric mean, how many are behind, and the worst."""
+    values = [ratio.by_min for ratio in group]
+    behind = sum(value < 1 for value in values)
+    return str(len(values)), times(geometric_mean(values)), str(behind), times(min(values))
+
+
 def _unsteady(fastest: list[Ratio]) -> Text:
     """How many cells were measured while something else ran."""
     count = sum(
