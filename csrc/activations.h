@@ -17,6 +17,10 @@
 #define exp_away FN(exp_away)
 #define half_log1p FN(half_log1p)
 
+#if REAL == 32
+#include "in_double.h"
+#endif
+
 #include "piecewise.h"
 
 #include "algebraic.h"
@@ -27,12 +31,26 @@
 /* exp(min(x, 0)) */
 static INLINE Exp exp_left(V x) { return exp_parts(vmax(vset(-EXP_LIMIT), vmin(vset(0), x)), NULL); }
 
+#if REAL == 32
+/* The left branch. */
+static INLINE WD elu_in_double(W x, W alpha, W q) {
+  (void)q;
+  WideExp e = wide_exp_parts(vmax_f64(wset(-WIDE_LIMIT), vmin_f64(wset(0), x)));
+  return (WD){alpha * wide_expm1(e), alpha * wfma(e.power, e.s, e.power)};
+}
+#endif
+
 /* x if x > 0 else alpha * expm1(x) */
 static INLINE VD FN(elu)(V x, V alpha) {
+#if REAL == 32
+  VD left = in_double(elu_in_double, x, alpha, alpha);
+  return (VD){vsel(vlt(x, vset(0)), left.f, x), vsel(vlt(vset(0), x), vset(1), left.d)};
+#else
   Exp e = exp_left(x);
   Pair left = one_minus_exp(e, plus_exp(1, e));
   return (VD){vsel(vlt(x, vset(0)), pair_times(left, -alpha), x),
               vsel(vlt(vset(0), x), vset(1), unscaled_any(pair_times(exp_mantissa(e), alpha), e.power))};
+#endif
 }
 
 /* df/dalpha = expm1(min(x, 0)) */
@@ -42,8 +60,23 @@ static INLINE V FN(elu_parameter)(V x, V alpha) {
   return vsel(vlt(x, vset(0)), -pair_round(one_minus_exp(e, plus_exp(1, e))), unless_nan(x, vset(0)));
 }
 
+#if REAL == 32
+/* The left branch. */
+static INLINE WD celu_in_double(W x, W alpha, W q) {
+  (void)q;
+  W v = vmin_f64(wset(0), x) * (wset(1) / alpha), known = vsel_f64(vlt_f64(wset(0), alpha), alpha, wset(NAN));
+  WideExp e = wide_exp_parts(vmax_f64(wset(-WIDE_LIMIT), v));
+  W f = vsel_f64(vlt_f64(wset(-0x1p-40), v), x, known * wide_expm1(e));
+  return (WD){f, vsel_f64(vordered_f64(known), wfma(e.power, e.s, e.power), known)};
+}
+#endif
+
 /* x if x > 0 else alpha * expm1(v), v = x / alpha, which is x where v is tiny; an alpha that is not positive has no f */
 static INLINE VD FN(celu)(V x, V alpha) {
+#if REAL == 32
+  VD left = in_double(celu_in_double, x, alpha, alpha);
+  return (VD){vsel(vlt(x, vset(0)), left.f, x), vsel(vlt(vset(0), x), vset(1), left.d)};
+#else
   V zero = vset(0), largest = vset(PICK(FLT_MAX, DBL_MAX)), r = vmin(largest, vset(1) / alpha);
   Pair v = pair_over(pair(vmax(-largest, vmin(zero, x)), zero), inverse_from(r, pair(alpha, zero)));
   M finite = vlt(vset(-EXP_LIMIT), v.hi), tiny = vlt(vset(PICK(-0x1p-40f, -0x1p-80)), v.hi);
@@ -54,10 +87,24 @@ static INLINE VD FN(celu)(V x, V alpha) {
   minus_f.lo -= m.hi * lo * power_beside_one(e);
   V left = vsel(tiny, x, pair_times(minus_f, -known)), d = unscaled(pair_round(m), e.power);
   return (VD){vsel(vlt(x, zero), left, x), vsel(vlt(zero, x), vset(1), unless_nan(known, unless_nan(x, d)))};
+#endif
 }
+
+#if REAL == 32
+static INLINE WD selu_in_double(W x, W p, W q) {
+  (void)p, (void)q;
+  W zero = wset(0), scale = wset(1.0507009873554804934), slope = wset(1.7580993408473768599);
+  WideExp e = wide_exp_parts(vmax_f64(wset(-WIDE_LIMIT), vmin_f64(zero, x)));
+  return (WD){vsel_f64(vlt_f64(x, zero), slope * wide_expm1(e), scale * x),
+              vsel_f64(vlt_f64(zero, x), scale, slope * wfma(e.power, e.s, e.power))};
+}
+#endif
 
 /* scale * (x if x > 0 else alpha * expm1(x)) */
 static INLINE VD FN(selu)(V x) {
+#if REAL == 32
+  return in_double(selu_in_double, x, x, x);
+#else
   V scale = vset(SELU_SCALE);
   Pair slope = pair(vset(SELU_SCALE_ALPHA), vset(SELU_SCALE_ALPHA_LO));
   Exp e = exp_left(x);
@@ -67,6 +114,7 @@ static INLINE VD FN(selu)(V x) {
   V d = unscaled(pair_round(pair_product(exp_mantissa(e), slope)), e.power);
   return (VD){vsel(vlt(x, vset(0)), left, vsel(vlt(rough, vset((T)INFINITY)), right, rough)),
               vsel(vlt(vset(0), x), scale, d)};
+#endif
 }
 
 /* ---- the logistic function and what it gates ---- */
@@ -173,17 +221,61 @@ static INLINE VD gated(V x, Pair v, Pair w) {
   return (VD){f, d * down};
 }
 
+#if REAL == 32
+/* In double, where exp(-v) does not overflow. x is at least -WIDE_LIMIT. */
+static INLINE WD wide_gated(W x, W v, W w) {
+  W z = wide_exp(-v), y = vreciprocal_f64(wset(1) + z);
+  return (WD){x * y, y * wfma(w, z * y, wset(1))};
+}
+
+static INLINE WD silu_in_double(W x, W p, W q) {
+  (void)p, (void)q;
+  W v = wide_clamp(x);
+  return wide_gated(vmax_f64(wset(-WIDE_LIMIT), x), v, v);
+}
+
+static INLINE WD quick_gelu_in_double(W x, W p, W q) {
+  (void)p, (void)q;
+  W inside = vmax_f64(wset(-WIDE_LIMIT / 2), x), v = wset(1.702) * vmin_f64(wset(WIDE_LIMIT / 2), inside);
+  return wide_gated(inside, v, v);
+}
+
+static INLINE WD gelu_tanh_in_double(W x, W p, W q) {
+  (void)p, (void)q;
+  W limit = wset(11.625), above = vmax_f64(-limit, x), inside = vmin_f64(limit, above);
+  W square = inside * inside, k = wset(2 * 0.79788456080286535588), c = wset(2 * 0.79788456080286535588 * 0.044715);
+  return wide_gated(above, inside * wfma(c, square, k), inside * wfma(C(3) * c, square, k));
+}
+#endif
+
 /* x * sigmoid(x) */
 static INLINE VD FN(silu)(V x) {
+#if REAL == 32
+  return in_double(silu_in_double, x, x, x);
+#else
   V limit = vset(EXP_LIMIT), inside = vmax(-limit, vmin(limit, x));
   Pair v = pair(unless_tiny(inside), vset(0));
   VD y = gated(inside, v, v);
   y.f = vsel(vlt(limit, x), x, vcopysign(y.f, x));
   return y;
+#endif
 }
+
+#if REAL == 32
+static INLINE WD swish_in_double(W x, W beta, W q) {
+  (void)q;
+  W v = beta * x, inside = wide_clamp(v);
+  WD y = wide_gated(x, inside, inside);
+  y.f = vsel_f64(vlt_f64(v, wset(-WIDE_LIMIT)), vcopysign_f64(wset(0), x), y.f);
+  return y;
+}
+#endif
 
 /* x sigmoid(v), v = beta x; where v saturates x, which may be infinite, is not used */
 static INLINE VD FN(swish)(V x, V beta) {
+#if REAL == 32
+  return in_double(swish_in_double, x, beta, beta);
+#else
   V limit = vset(EXP_LIMIT), zero = vset(0);
   Pair v = exact_product(beta, unless_tiny(x));
   M saturated = vlt(limit, vabs(v.hi));
@@ -191,6 +283,7 @@ static INLINE VD FN(swish)(V x, V beta) {
   VD y = gated(vsel(saturated, zero, x), v, v);
   y.f = vsel(vlt(v.hi, limit), vcopysign(y.f, x), x);
   return y;
+#endif
 }
 
 /* df/dbeta = x^2 sigmoid(v) sigmoid(-v), v = beta x */
@@ -204,15 +297,22 @@ static INLINE V FN(swish_parameter)(V x, V beta) {
 
 /* x sigmoid(1.702 x) */
 static INLINE VD FN(quick_gelu)(V x) {
+#if REAL == 32
+  return in_double(quick_gelu_in_double, x, x, x);
+#else
   V limit = vset(PICK(75.25f, 588.0)), inside = vmax(-limit, vmin(limit, x));
   Pair v = pair_product(pair(vset(QUICK), vset(QUICK_LO)), pair(unless_tiny(inside), vset(0)));
   VD y = gated(inside, v, v);
   y.f = vsel(vlt(limit, x), x, vcopysign(y.f, x));
   return y;
+#endif
 }
 
 /* x sigmoid(v), v = k x + c x^3, so that x dv/dx = k x + 3 c x^3; k = 2 sqrt(2/pi), c = 0.044715 k */
 static INLINE VD FN(gelu_tanh)(V x) {
+#if REAL == 32
+  return in_double(gelu_tanh_in_double, x, x, x);
+#else
   V limit = vset(PICK(11.625f, 24.0)), inside = vmax(-limit, vmin(limit, x)), bent = unless_tiny(inside);
   Pair k = pair(vset(GELU_K), vset(GELU_K_LO)), c = pair(vset(GELU_C), vset(GELU_C_LO)), x1 = pair(bent, vset(0));
   Pair cxx = pair_product(exact_product(bent, bent), c);
@@ -222,6 +322,7 @@ static INLINE VD FN(gelu_tanh)(V x) {
   VD y = gated(inside, pair_product(sum, x1), pair_product(sum3, x1));
   y.f = vsel(vlt(limit, x), x, vcopysign(y.f, x));
   return y;
+#endif
 }
 
 /* ---- softplus ---- */
@@ -240,8 +341,19 @@ static INLINE Pair half_log1p(Exp z) {
   return pair(ratio.hi, vfma(s * w, atanh_tail(w), ratio.lo));
 }
 
+#if REAL == 32
+static INLINE WD softplus_in_double(W x, W beta, W q) {
+  (void)q;
+  W v = beta * x, zero = wset(0), z = wide_exp(-vmin_f64(wset(WIDE_LIMIT), vabs_f64(v))), y = vreciprocal_f64(wset(1) + z);
+  return (WD){(vmax_f64(zero, v) + wide_log1p(z)) * (wset(1) / beta), vsel_f64(vlt_f64(v, zero), z * y, y)};
+}
+#endif
+
 /* log1p(exp(v)) / beta = max(v, 0) / beta + log1p(exp(-|v|)) / beta, v = beta x; f' = sigmoid(v) */
 static INLINE VD FN(softplus)(V x, V beta) {
+#if REAL == 32
+  return in_double(softplus_in_double, x, beta, beta);
+#else
   Pair v = exact_product(beta, x);
   v.lo = vsel(vlt(vabs(v.hi), vset(EXP_LIMIT)), v.lo, vset(0));
   Exp z = exp_away(v.hi, &v.lo);
@@ -251,6 +363,7 @@ static INLINE VD FN(softplus)(V x, V beta) {
   Pair right = exact_sum(x, half.hi * (C(2) * power_beside_one(z)));
   V f = right.hi + vfma(half.lo, C(2) * power_beside_one(z), right.lo);
   return (VD){vsel(vlt(v.hi, vset(0)), left, vsel(vlt(v.hi, vset(EXP_LIMIT)), f, x)), logistic_value(logistic(v.hi, &v.lo))};
+#endif
 }
 
 /* df/dbeta = -(log1p(z) + |v| z / (1 + z)) / beta^2, z = exp(-|v|), v = beta x */
@@ -264,14 +377,26 @@ static INLINE V FN(softplus_parameter)(V x, V beta) {
   return unless_nan(x, -unscaled_any(sum / b / b, z.power));
 }
 
+#if REAL == 32
+static INLINE WD log_sigmoid_in_double(W x, W p, W q) {
+  (void)p, (void)q;
+  W f = vmin_f64(wset(0), x) - wide_log1p(wide_exp(-vmin_f64(wset(WIDE_LIMIT), vabs_f64(x))));
+  return (WD){f, f};
+}
+#endif
+
 /* -log1p(exp(-x)) = -softplus(-x); f' = sigmoid(-x) */
 static INLINE VD FN(log_sigmoid)(V x) {
+#if REAL == 32
+  V f = in_double(log_sigmoid_in_double, x, x, x).f;
+#else
   Exp z = exp_away(-x, NULL);
   Pair half = half_log1p(z);
   V power = C(2) * power_beside_one(z), right = unscaled(pair_round(half), C(2) * z.power);
   Pair left = exact_sum(-x, half.hi * power);
-  V f = vsel(vlt(x, vset(0)), vsel(vlt(vset(-EXP_LIMIT), x), left.hi + vfma(half.lo, power, left.lo), -x), right);
-  return (VD){-f, logistic_value(logistic(-x, NULL))};
+  V f = -vsel(vlt(x, vset(0)), vsel(vlt(vset(-EXP_LIMIT), x), left.hi + vfma(half.lo, power, left.lo), -x), right);
+#endif
+  return (VD){f, logistic_value(logistic(-x, NULL))};
 }
 
 /* ---- mish ---- */
@@ -279,7 +404,20 @@ static INLINE VD FN(log_sigmoid)(V x) {
 /* x tanh(log1p(exp(x))). With z = exp(-|x|):
  *   left   f = x z h / q,  f' = z (h q + 4 x (1 + z)) / q^2,    h = 2 + z,  q = 2 + z (2 + z)
  *   right  f = x h / q,    f' = (h q + 4 x z^2 (1 + z)) / q^2,  h = 1 + 2z, q = 1 + 2z (1 + z) */
+#if REAL == 32
+/* In double, with z = exp(x) and n = z (2 + z): f = x n / (n + 2), f' = (n + 4 x z (1 + z) / (n + 2)) / (n + 2) */
+static INLINE WD mish_in_double(W x, W p, W q) {
+  (void)p, (void)q;
+  W above = vmax_f64(wset(-WIDE_LIMIT), x), inside = vmin_f64(wset(WIDE_LIMIT / 8), above);
+  W z = wide_exp(inside), n = wfma(z, z, z + z), r = vreciprocal_f64(n + wset(2));
+  return (WD){above * (n * r), r * wfma(C(4) * inside * z, (wset(1) + z) * r, n)};
+}
+#endif
+
 static INLINE VD FN(mish)(V x) {
+#if REAL == 32
+  return in_double(mish_in_double, x, x, x);
+#else
   V limit = vset(EXP_LIMIT), inside = vmax(-limit, vmin(limit, x));
   M negative = vlt(x, vset(0));
   Exp e = exp_parts(-vmax(vset(TINY), vabs(inside)), NULL);
@@ -298,6 +436,7 @@ static INLINE VD FN(mish)(V x) {
   sum.lo += hq.lo + gate.lo;
   V d = pair_round(pair_over(pair_over(pair_product(sum, top), inverse), inverse));
   return (VD){vsel(vlt(limit, x), x, vcopysign(unscaled(f, power), x)), unscaled(d, power)};
+#endif
 }
 
 /* ---- gelu ---- */

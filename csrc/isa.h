@@ -5,6 +5,18 @@
 #include SIMD
 #include "pair.h"
 #include "vmath.h"
+#undef REAL
+
+#define REAL 64
+#include "real.h"
+#include SIMD
+#include "pair.h"
+#include "vmath.h"
+#undef REAL
+
+/* From here on both types have their vectors, so that float32 can be computed in float64. */
+#define REAL 32
+#include "real.h"
 #include "half.h"
 #include "stream.h"
 #include "kernel.h"
@@ -14,9 +26,6 @@
 
 #define REAL 64
 #include "real.h"
-#include SIMD
-#include "pair.h"
-#include "vmath.h"
 #include "kernel.h"
 #include "elementwise.h"
 #include "driver.h"

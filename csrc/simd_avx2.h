@@ -54,9 +54,12 @@ static INLINE V vslot(V a) { return SHIFT_RIGHT(a, 21); } /* the exponent and tw
 #endif
 
 #if REAL == 64
-/* float64 lanes over float32 memory, for wide.h */
+/* float64 lanes over float32 memory, for wide.h, and the halves of a vector of float32, for in_double.h */
 static INLINE V wload_f32(const float *p) { return _mm256_cvtps_pd(_mm_loadu_ps(p)); }
 static INLINE void wstore_f32(float *p, V a) { _mm_storeu_ps(p, _mm256_cvtpd_ps(a)); }
+static INLINE V widen_low(V_f32 a) { return _mm256_cvtps_pd(_mm256_castps256_ps128(a)); }
+static INLINE V widen_high(V_f32 a) { return _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1)); }
+static INLINE V_f32 narrow(V low, V high) { return _mm256_set_m128(_mm256_cvtpd_ps(high), _mm256_cvtpd_ps(low)); }
 #endif
 
 #undef OP

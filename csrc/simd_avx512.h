@@ -60,9 +60,14 @@ static INLINE V vslot(V a) { return SHIFT_RIGHT(a, 21); } /* the exponent and tw
 #endif
 
 #if REAL == 64
-/* float64 lanes over float32 memory, for wide.h */
+/* float64 lanes over float32 memory, for wide.h, and the halves of a vector of float32, for in_double.h */
 static INLINE V wload_f32(const float *p) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }
 static INLINE void wstore_f32(float *p, V a) { _mm256_storeu_ps(p, _mm512_cvtpd_ps(a)); }
+static INLINE V widen_low(V_f32 a) { return _mm512_cvtps_pd(_mm512_castps512_ps256(a)); }
+static INLINE V widen_high(V_f32 a) { return _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1)); }
+static INLINE V_f32 narrow(V low, V high) {
+  return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low)), _mm512_cvtpd_ps(high), 1);
+}
 #endif
 
 #undef OP

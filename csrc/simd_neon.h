@@ -67,9 +67,12 @@ static INLINE V vexponent(V a) {
 static INLINE V vsqrt(V a) { return Q(vsqrt)(a); }
 
 #if REAL == 64
-/* float64 lanes over float32 memory, for wide.h */
+/* float64 lanes over float32 memory, for wide.h, and the halves of a vector of float32, for in_double.h */
 static INLINE V wload_f32(const float *p) { return vcvt_f64_f32(vld1_f32(p)); }
 static INLINE void wstore_f32(float *p, V a) { vst1_f32(p, vcvt_f32_f64(a)); }
+static INLINE V widen_low(V_f32 a) { return vcvt_f64_f32(vget_low_f32(a)); }
+static INLINE V widen_high(V_f32 a) { return vcvt_high_f64_f32(a); }
+static INLINE V_f32 narrow(V low, V high) { return vcvt_high_f32_f64(vcvt_f32_f64(low), high); }
 #endif
 
 #undef OP

@@ -38,9 +38,15 @@ static INLINE V vsqrt(V a) { return PICK(sqrtf, sqrt)(a); }
 static INLINE V FN(upper_half)(V a) { return FN(from_bits)(FN(bits)(a) & ~(((U)1 << (MANTISSA_BITS + 2) / 2) - 1)); }
 
 #if REAL == 64
-/* float64 lanes over float32 memory, for wide.h */
+/* float64 lanes over float32 memory, for wide.h, and the halves of a vector of float32, for in_double.h */
 static INLINE V wload_f32(const float *p) { return *p; }
 static INLINE void wstore_f32(float *p, V a) { *p = (float)a; }
+static INLINE V widen_low(V_f32 a) { return a; }
+static INLINE V widen_high(V_f32 a) { return a; }
+static INLINE V_f32 narrow(V low, V high) {
+  (void)high;
+  return (float)low;
+}
 #endif
 
 #include "simd_without_fma.h"

@@ -46,11 +46,14 @@ static INLINE V vsqrt(V a) { return OP(sqrt)(a); }
 static INLINE V FN(upper_half)(V a) { return OP(and)(a, SET_BITS(~(((U)1 << (MANTISSA_BITS + 2) / 2) - 1))); }
 
 #if REAL == 64
-/* float64 lanes over float32 memory, for wide.h */
+/* float64 lanes over float32 memory, for wide.h, and the halves of a vector of float32, for in_double.h */
 static INLINE V wload_f32(const float *p) {
   return _mm_cvtps_pd(_mm_castpd_ps(_mm_load_sd((const double *)(const void *)p)));
 }
 static INLINE void wstore_f32(float *p, V a) { _mm_store_sd((double *)(void *)p, _mm_castps_pd(_mm_cvtpd_ps(a))); }
+static INLINE V widen_low(V_f32 a) { return _mm_cvtps_pd(a); }
+static INLINE V widen_high(V_f32 a) { return _mm_cvtps_pd(_mm_movehl_ps(a, a)); }
+static INLINE V_f32 narrow(V low, V high) { return _mm_movelh_ps(_mm_cvtpd_ps(low), _mm_cvtpd_ps(high)); }
 #endif
 
 #include "simd_without_fma.h"

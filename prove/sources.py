@@ -18,7 +18,7 @@ import fastact
 from prove.record import KINDS
 
 ROOT = Path(__file__).parent.parent
-HEADERS = ("real.h", "pair.h", "vmath.h", "pieces.h", "activations.h")
+HEADERS = ("real.h", "pair.h", "vmath.h", "pieces.h", "in_double.h", "activations.h")
 HEADERS += ("piecewise.h", "algebraic.h", "primitives.h")
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
 DEFINED = re.compile(
@@ -85,7 +85,8 @@ def _closure(name: str, known: dict[str, str], seen: set[str]) -> set[str]:
     if name not in seen and name in known:
         seen.add(name)
         for called in re.findall(r"FN\(\w+\)|\w+", known[name]):
-            for other in {called, re.sub(r"FN\((\w+)\)", r"\1", called)}:
+            bare = re.sub(r"FN\((\w+)\)", r"\1", called)
+            for other in {called, bare, re.sub(r"_f(?:32|64)$", "", called)}:
                 _closure(other, known, seen)
     return seen
 

@@ -1,11 +1,12 @@
-"""Derive the coefficient tables of csrc/vmath.h, with the error that is left after rounding.
+"""Derive the coefficient tables of csrc/vmath.h and in_double.h, with the error that is left after rounding.
 
-A development tool, not part of the package: the tables are pasted in csrc/vmath.h, and this
+A development tool, not part of the package: the tables are pasted in those headers, and this
 script is how anybody can derive them again or check them. It needs mpmath (gmpy2 makes it fast).
 
-    python tools/minimax.py exp|log1p|mills|erf|tanhshrink|constants [--dtype float32|float64]
+    python tools/minimax.py exp|expm1|log1p|mills|erf|tanhshrink|constants [--dtype float32|float64]
 
 exp        exp(r) = 1 + r + r**2*q(r) on |r| <= ln(2)/2*(1 + 2**-8), q(0) = 1/2
+expm1      expm1(r) = r + r**2*q(r) there, for float32 in float64 lanes
 log1p      atanh(s)/s = 1 + w*p(w), w = s**2 in [0, 1/9];
            log1p(z) = 2*atanh(z/(2 + z)) for z in [0, 1]
 mills      exp(a**2/2)*Phi(-a) = u*Q(t), u = 1/(a + k), t = (a - m)*u, a in [0, A]:
@@ -107,6 +108,14 @@ def fit_exp(dtype):
     return Fit(t, y, [r**2 / mp.exp(r) for r in t], degree, fixed=(0.5,))
 
 
+def fit_expm1(dtype):
+    degree = {"float64": 4}[dtype]
+    bound = mp.ln(2) / 2 * (1 + mpf(2) ** -8)
+    t = chebyshev_points(-bound, bound, 12 * degree + 60)
+    y = [(mp.expm1(r) - r) / r**2 for r in t]
+    return Fit(t, y, [r**2 / mp.expm1(r) for r in t], degree)
+
+
 def fit_log1p(dtype):
     degree = {"float32": 4, "float64": 9}[dtype]
     w = chebyshev_points(mpf(0), mpf(1) / 9, 12 * degree + 60)[1:]
@@ -161,6 +170,7 @@ def fit_tanhshrink(dtype):
 
 FITS = {
     "exp": fit_exp,
+    "expm1": fit_expm1,
     "log1p": fit_log1p,
     "mills": fit_mills,
     "erf": fit_erf,
@@ -215,9 +225,9 @@ def main():
     parser.add_argument("what", choices=[*FITS, "constants"])
     parser.add_argument("--dtype", choices=BITS, action="append")
     arguments = parser.parse_args()
-    fitted = ["float64"] if arguments.what in ("mills", "erf") else list(BITS)
+    fitted = ["float64"] if arguments.what in ("expm1", "mills", "erf") else list(BITS)
     if not set(arguments.dtype or ()) <= set(fitted):
-        parser.error(f"float32's {arguments.what} is a table of tools/pieces.py")
+        parser.error(f"there is no float32 table of {arguments.what}: see tools/pieces.py")
     for dtype in arguments.dtype or fitted:
         if arguments.what == "constants":
             for name, parts in constants(dtype).items():
