@@ -24,6 +24,9 @@ $(PEERS_INSTALLED): $(INSTALLED)
 demo: $(INSTALLED) ## vanishing and exploding gradients seen and fixed: pictures in out/ (under two minutes)
 	$(BIN)/fastact lab --out $(OUT)
 
+article: $(INSTALLED) ## the pictures of docs/vanishing-and-exploding.md, measured anew (about a minute)
+	$(BIN)/python tools/article.py
+
 test: $(INSTALLED) ## every test, on every ISA of this machine
 	$(BIN)/python -m pytest -n 2 -q
 
@@ -69,4 +72,4 @@ generate: $(INSTALLED) ## rewrite the stubs, docs/activations and the list in th
 clean: ## remove everything that was built
 	rm -rf $(VENV) build dist out *.egg-info fastact/*.so fastact/*.c
 
-.PHONY: help demo test prove prove-neon bench bench-step bench-peers bench-axis lint format generate clean
+.PHONY: help demo article test prove prove-neon bench bench-step bench-peers bench-axis lint format generate clean

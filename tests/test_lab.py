@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 import warnings
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,11 +16,12 @@ from threadpoolctl import threadpool_limits
 
 import fastact
 from fastact import init
-from fastact.lab import experiments, idioms, kernels
+from fastact.lab import data, experiments, idioms, kernels, training
 from fastact.lab.cli import main
-from fastact.lab.experiments import EXPERIMENTS, Digits, Settings, disagreement
+from fastact.lab.experiments import EXPERIMENTS, Settings
+from fastact.lab.files import replacing
 from fastact.lab.network import Network
-from fastact.lab.report import replacing
+from fastact.lab.training import disagreement
 
 BACKENDS = [pytest.param(fastact, id="fastact"), pytest.param(idioms, id="idioms")]
 VERDICTS = ["vanishes", "explodes", *["healthy"] * 4, "explodes", "healthy"]
@@ -170,7 +170,7 @@ def test_a_back_end_that_alone_diverges_disagrees(monkeypatch):
 
     monkeypatch.setattr(fastact, "tanh", fails_late)
     tanh = next(row for row in EXPERIMENTS if row.activation == "tanh")
-    run = experiments.perform(tanh, Settings(epochs=4), Digits.load(0), lambda: None)
+    run = training.perform(tanh, Settings(epochs=4), data.digits(0), lambda: None)
     assert max(run.disagreement.values()) < 1e-4
     assert not run.agrees
 
@@ -186,15 +186,16 @@ def test_disagreement():
 
 
 def test_digits_are_split_and_batched_without_overlap():
-    data, settings = Digits.load(0), Settings(epochs=2)
-    assert len(data.train_x) + len(data.test_x) == 1797
-    first, second = data.epochs(settings)
+    digits, settings = data.digits(0), Settings(epochs=2)
+    assert len(digits.train_x) + len(digits.test_x) == 1797
+    how = settings.batch, settings.epochs, settings.seed
+    first, second = digits.epochs(*how)
     indices = np.concatenate(first)
     assert {len(batch) for batch in first} == {settings.batch}
     assert len(set(indices)) == len(indices)
-    assert max(indices) < len(data.train_x)
+    assert max(indices) < len(digits.train_x)
     assert not np.array_equal(indices, np.concatenate(second))
-    again, _ = data.epochs(replace(settings))
+    again, _ = digits.epochs(*how)
     assert np.array_equal(indices, np.concatenate(again))
 
 
@@ -226,7 +227,8 @@ def test_a_missing_extra_is_named_with_the_remedy(extra, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("--epochs", "0"), ("--seed", "-1"), ("--depth", "19"), ("--depth", "31")]
+    ("option", "value"),
+    [("--epochs", "0"), ("--seed", "-1"), ("--depth", "0"), ("--width", "9999")],
 )
 def test_counts_out_of_range_are_refused(option, value, capsys):
     with pytest.raises(SystemExit):

@@ -1,23 +1,24 @@
 """The command ``fastact``."""
 
-import argparse
 import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from time import perf_counter
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 
 import fastact
+from fastact.lab.choices import ChoiceError
+from fastact.lab.options import FIELDS, OF_A_SURVEY, networks, parser
 
-DEPTHS = 20, 30  # for which the captions hold and the limits in experiments.py were measured
 EXTRAS = ("matplotlib", "rich", "sklearn", "threadpoolctl")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with `argv`, by default the command line's, and give the exit code."""
-    options = _parser().parse_args(argv)
+    reader = parser()
+    options = reader.parse_args(argv)
     if options.command == "config":
         fastact.show_config()
         return 0
+    _check(reader, options)
     try:
         return _lab(options)
     except ModuleNotFoundError as missing:
@@ -25,87 +26,40 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f'fastact lab needs {missing.name}: pip install "fastact[lab]"', file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"fastact lab: {error}; --out chooses another directory", file=sys.stderr)
+        return 2
+    except ChoiceError as error:
+        print(f"fastact lab: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("fastact lab: stopped", file=sys.stderr)
+        return 130
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="fastact", description="activation functions and backprop kernels for NumPy arrays"
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("config", help="show what this machine and this build run")
-    lab = commands.add_parser(
-        "lab",
-        help="vanishing and exploding gradients, and what helps: a picture, a table, timings",
-    )
-    lab.add_argument("--quick", action="store_true", help="fewer epochs, smaller timings")
-    lab.add_argument(
-        "--out", type=Path, default=Path("fastact-lab"), help="directory to write to (fastact-lab)"
-    )
-    lab.add_argument(
-        "--seed",
-        type=_count(0, 2**32 - 1),
-        default=0,
-        help="of the weights and of the data's order (0)",
-    )
-    lab.add_argument(
-        "--depth", type=_count(*DEPTHS), default=20, help="hidden layers, 20 to 30 (20)"
-    )
-    lab.add_argument(
-        "--epochs", type=_count(1, 10_000), help="of each run (80, or 20 with --quick)"
-    )
-    return parser
+def _check(reader: ArgumentParser, options: Namespace) -> None:
+    """Refuse what goes with one way of using the lab and not with another."""
+    if not options.propagation:
+        return
+    unused = [f for f in FIELDS if f in options and f not in OF_A_SURVEY]
+    unused += [name for name in ("run", "data", "epochs") if getattr(options, name)]
+    if unused:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in unused)
+        reader.error(f"--propagation trains nothing and takes no {names}")
+    for name in ("depth", "width"):
+        if len(getattr(options, name, [0])) > 1:
+            reader.error(f"--propagation takes one --{name}")
 
 
-def _count(least: int, most: int) -> Callable[[str], int]:
-    """Reads a whole number from `least` to `most`."""
+def _lab(options: Namespace) -> int:
+    if options.propagation:
+        from fastact.lab import laboratory
 
-    def count(text: str) -> int:
-        if not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"must be from {least} to {most}, got {text}")
-        return int(text)
+        return laboratory.survey(networks(options)[0], options)
+    if options.data or options.run or any(field in options for field in FIELDS):
+        from fastact.lab import laboratory
 
-    return count
+        return laboratory.compare(networks(options), options)
+    from fastact.lab import demo
 
-
-def _lab(options: argparse.Namespace) -> int:
-    """Train, time, draw and tell; 1 if the back ends do not agree."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeElapsedColumn
-    from threadpoolctl import threadpool_limits
-
-    from fastact.lab import experiments, figures, kernels, report
-
-    start = perf_counter()
-    epochs = options.epochs or (20 if options.quick else 80)
-    settings = experiments.Settings(depth=options.depth, epochs=epochs, seed=options.seed)
-    elements, rounds = (2**16, 5) if options.quick else (2**20, 9)
-    data = experiments.Digits.load(settings.seed)
-    options.out.mkdir(parents=True, exist_ok=True)
-    console = Console()
-    columns = "{task.description:32}", BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
-    # One BLAS thread: for matrices this small a second one gains little, and its waiting is noise.
-    with Progress(*columns, console=console) as progress, threadpool_limits(1, "blas"):
-        runs = []
-        task = progress.add_task("", total=epochs * len(experiments.EXPERIMENTS))
-        for experiment in experiments.EXPERIMENTS:
-            progress.update(task, description=experiment.name)
-            runs.append(
-                experiments.perform(experiment, settings, data, lambda: progress.advance(task))
-            )
-        progress.update(task, description="eight networks")
-        cases = list(kernels.cases(elements, settings.seed))
-        task = progress.add_task("kernels", total=len(cases))
-        timings = kernels.measure(cases, elements, rounds, lambda: progress.advance(task))
-
-    with report.replacing(options.out / "gradients.png") as file:
-        figures.draw(runs).savefig(file, format="png")
-    with report.replacing(options.out / "lab.json") as file:
-        file.write(report.document(runs, timings, elements))
-    console.print(report.outcomes_table(runs), report.steps_table(runs))
-    console.print(report.kernels_table(timings, elements))
-    console.print(report.summary(runs, timings))
-    console.print(f"{perf_counter() - start:.0f} s; written: {options.out}/gradients.png, lab.json")
-    if message := report.complaint(runs):
-        print(f"fastact lab: {message}", file=sys.stderr)
-        return 1
-    return 0
+    return demo.run(options)

@@ -31,6 +31,8 @@ class Layer:
 class Dense(Layer):
     """y = x @ weight, for x of shape (batch, n_in) and weight of shape (n_in, n_out)."""
 
+    arriving = np.array(np.nan)  # dL/dy, which is not known before the first `backward`
+
     def forward(self, x):
         self.x = x
         return x @ self.parameters["weight"]
@@ -81,17 +83,18 @@ class BatchNorm(Layer):
 class Activation(Layer):
     """y = f(x)."""
 
-    def __init__(self, backend: ModuleType, name: str):
+    def __init__(self, backend: ModuleType, name: str, settings: Sequence[float] = ()):
         super().__init__()
+        self.settings = tuple(settings)
         self.function = getattr(backend, name)
         self.function_backward = getattr(backend, f"{name}_backward")
 
     def forward(self, x):
         self.x = x
-        return self.function(x)
+        return self.function(x, *self.settings)
 
     def backward(self, grad):
-        return self.function_backward(grad, self.x)
+        return self.function_backward(grad, self.x, *self.settings)
 
 
 class Network:
@@ -109,6 +112,8 @@ class Network:
         Where the kernels come from.
     batch_norm : bool
         Normalise before every activation. It takes the place of the bias, which it would undo.
+    parameters : sequence of float
+        Of the activation; its defaults where there are none.
     rng : numpy.random.Generator
         Draws the weights.
     dtype : dtype
@@ -123,6 +128,7 @@ class Network:
         *,
         backend: ModuleType,
         batch_norm: bool = False,
+        parameters: Sequence[float] = (),
         rng: np.random.Generator,
         dtype=np.float32,
     ):
@@ -132,7 +138,7 @@ class Network:
             self.layers.append(Dense(weight=init((n_in, n_out), rng=rng, dtype=dtype)))
             zeros, ones = np.zeros(n_out, dtype), np.ones(n_out, dtype)
             shift = BatchNorm(backend, gamma=ones, beta=zeros) if batch_norm else Bias(bias=zeros)
-            self.layers += [shift, Activation(backend, activation)]
+            self.layers += [shift, Activation(backend, activation, parameters)]
         self.layers.append(Dense(weight=init(tuple(widths[-2:]), rng=rng, dtype=dtype)))
         self.layers.append(Bias(bias=np.zeros(widths[-1], dtype)))
 

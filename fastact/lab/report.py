@@ -1,22 +1,18 @@
 """What the lab says: tables for the terminal, and a JSON document with all figures."""
 
-import json
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import chain
 from math import isfinite
-from pathlib import Path
 from statistics import geometric_mean
-from typing import BinaryIO
 
 from rich.box import SIMPLE
 from rich.table import Table
 
 import fastact
-from fastact.lab.experiments import COMPARED_STEPS, TOLERANCE, Run
+from fastact.lab.files import as_json
 from fastact.lab.kernels import Timing
+from fastact.lab.training import COMPARED_STEPS, TOLERANCE, Run
 
 # What the JSON document holds of an experiment, and of its run.
 CAUSES = "name", "activation", "batch_norm", "clip", "learning_rate"
@@ -29,7 +25,7 @@ STYLES = {"vanishes": "blue", "explodes": "red", "healthy": "green"}
 
 def outcomes_table(runs: Sequence[Run]) -> Table:
     """What became of each network."""
-    table = _table(
+    made = table(
         "What becomes of each network",
         "\nrun",
         "\ngradient",
@@ -40,7 +36,7 @@ def outcomes_table(runs: Sequence[Run]) -> Table:
     )
     for number, run in enumerate(runs, 1):
         losses = run.losses["fastact"]
-        table.add_row(
+        made.add_row(
             f"{number} {run.experiment.name}",
             f"[{STYLES[run.gradient]}]{run.gradient}",
             f"{run.ratio:.1e}",
@@ -50,12 +46,12 @@ def outcomes_table(runs: Sequence[Run]) -> Table:
                 for name in ("fastact", "NumPy")
             ),
         )
-    return table
+    return made
 
 
 def steps_table(runs: Sequence[Run]) -> Table:
     """What a training step costs on each back end, and how far apart their losses are."""
-    table = _table(
+    made = table(
         "A training step, matrix products included: ms, median",
         "\nrun",
         "\nNumPy",
@@ -65,17 +61,17 @@ def steps_table(runs: Sequence[Run]) -> Table:
         "\nfloat64",
     )
     for number, run in enumerate(runs, 1):
-        table.add_row(
+        made.add_row(
             f"{number} {run.experiment.name}",
             *_cells(*(1e3 * run.seconds_per_step[name] for name in ("NumPy", "fastact"))),
             *(f"{run.disagreement[dtype]:.0e}" for dtype in ("float32", "float64")),
         )
-    return table
+    return made
 
 
 def kernels_table(timings: Sequence[Timing], n: int) -> Table:
     """Each function and its backward pass, beside the idiom."""
-    table = _table(
+    made = table(
         f"Kernels: ns an element (float32, {n:,}), all results made anew",
         "\nfunction",
         "forward\nNumPy",
@@ -93,18 +89,19 @@ def kernels_table(timings: Sequence[Timing], n: int) -> Table:
             [forward, by_name[f"{name}_backward"]] if f"{name}_backward" in by_name else [forward]
         )
         cells = [_cells(timing.numpy, timing.fastact) for timing in passes]
-        table.add_row(name, *chain.from_iterable(cells))
-    return table
+        made.add_row(name, *chain.from_iterable(cells))
+    return made
 
 
-def _table(title: str, first_column: str, *columns: str) -> Table:
-    table = Table(
+def table(title: str, first_column: str, *columns: str) -> Table:
+    """A table that looks like all others here."""
+    made = Table(
         title=title, title_justify="left", title_style="bold", box=SIMPLE, padding=(0, 1, 0, 0)
     )
-    table.add_column(first_column, no_wrap=True)
+    made.add_column(first_column)
     for heading in columns:
-        table.add_column(heading, justify="right", no_wrap=True)
-    return table
+        made.add_column(heading, justify="right", no_wrap=True)
+    return made
 
 
 def _cells(numpy: float, fastact: float) -> tuple[str, ...]:
@@ -158,24 +155,4 @@ def document(runs: Sequence[Run], timings: Sequence[Timing], n: int) -> bytes:
         ],
         "kernels": {"elements": n, "ns_per_element": [asdict(timing) for timing in timings]},
     }
-    return json.dumps(_numbers_or_null(content), indent=1, allow_nan=False).encode()
-
-
-def _numbers_or_null(value):
-    if isinstance(value, dict):
-        return {key: _numbers_or_null(child) for key, child in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_numbers_or_null(child) for child in value]
-    return None if isinstance(value, float) and not isfinite(value) else value
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file to write to, which takes the place of `path` only when it is complete."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(temporary, "wb") as file:
-            yield file
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    return as_json(content)

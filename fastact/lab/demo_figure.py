@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from textwrap import fill
-from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -10,30 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, PercentFormatter
 
-from fastact.lab.experiments import EXPLODES_ABOVE, VANISHES_BELOW, Run
+from fastact.lab.style import FAINT, INK, STYLE, VERDICTS, apart, smooth
+from fastact.lab.training import EXPLODES_ABOVE, VANISHES_BELOW, Run
 
-# Okabe and Ito's palette (2008), which the colour-blind can tell apart; its yellow is too pale for
-# a line on white. A verdict has a word and a sign as well as a colour.
-VERDICTS = {
-    "vanishes": ("#0072B2", "▼ VANISHES"),
-    "explodes": ("#D55E00", "▲ EXPLODES"),
-    "healthy": ("#007A58", "● HEALTHY"),
-}
 NUMPY, FASTACT = "#999999", "#CC79A7"
-INK, FAINT = "#222222", "#777777"
-STYLE: dict[Any, Any] = {
-    "font.size": 13,
-    "text.color": INK,
-    "axes.edgecolor": FAINT,
-    "axes.labelcolor": INK,
-    "axes.titlesize": 15,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": INK,
-    "ytick.color": INK,
-}
 # What leaves these ranges is drawn at their edge and said in words.
 FLOOR, CEILING = 1e-18, 1e8
 LOSS_CEILING = 1e5
@@ -123,7 +102,7 @@ def _losses(axes: Axes, runs: Sequence[Run]) -> None:
     for number, run in enumerate(runs, 1):
         colour, _ = VERDICTS[run.gradient]
         name = f"{number}  {run.experiment.name}"
-        epochs, losses = _smooth(run.losses["fastact"], run.steps_per_epoch)
+        epochs, losses = smooth(run.losses["fastact"], run.steps_per_epoch)
         losses = np.minimum(losses, LOSS_CEILING)
         axes.plot(epochs, losses, color=colour, lw=2.2)
         if run.diverged:
@@ -139,7 +118,7 @@ def _losses(axes: Axes, runs: Sequence[Run]) -> None:
     axes.set_ylim(top=LOSS_CEILING)
     low, high = np.log10(axes.get_ylim())
     named.sort()
-    heights = _apart([height for height, _, _ in named], (high - low) / 15)
+    heights = apart([height for height, _, _ in named], (high - low) / 15)
     for height, (_, name, colour) in zip(heights, named, strict=True):
         axes.annotate(
             name, (1, (height - low) / (high - low)), xycoords="axes fraction",
@@ -147,23 +126,6 @@ def _losses(axes: Axes, runs: Sequence[Run]) -> None:
         )  # fmt: skip
     axes.set_title("Training loss: cross-entropy, mean of the last epoch", pad=16)
     axes.set_xlabel("epoch")
-
-
-def _smooth(losses: Sequence[float], window: int) -> tuple[np.ndarray, np.ndarray]:
-    """Epochs, and the mean of the last `window` losses; what is not a number is left out."""
-    finite = np.array(losses)[np.isfinite(losses)]
-    sums = np.cumsum(finite)
-    sums[window:] -= sums[:-window].copy()
-    steps = np.arange(1, len(finite) + 1)
-    return steps / window, sums / np.minimum(steps, window)
-
-
-def _apart(heights: Sequence[float], gap: float) -> list[float]:
-    """Ascending heights, moved up as little as it takes to be `gap` apart."""
-    moved: list[float] = []
-    for height in heights:
-        moved.append(max(height, moved[-1] + gap) if moved else height)
-    return moved
 
 
 def _accuracies(axes: Axes, runs: Sequence[Run]) -> None:
