@@ -2,7 +2,7 @@
  *
  * Memory is taken in its order, a chunk that stays in L2 at a time, of (rows, channels, run): whole rows, else whole
  * channels of a row, else part of a run. In it a block of x + bias at a time goes into a stage in L1, and through the
- * activation to where it belongs; then the columns of the chunk are added up, as in norm.h. */
+ * activation to where it belongs; then the columns of the chunk are added up, as in moments.h. */
 
 enum { FN(BLOCK) = 4096 / sizeof(T), FN(CACHED) = 32768 / sizeof(T) };
 
@@ -13,7 +13,10 @@ typedef struct {
   size_t tile_size;  /* 0 where a row is longer */
 } FN(Shift);
 
-static size_t FN(smaller)(size_t a, size_t b) { return a < b ? a : b; }
+/* Part of x: `width` channels of some rows, or one of them in part. */
+typedef struct {
+  size_t rows, channels, run, width;
+} FN(Chunk);
 
 static void FN(lay_tile)(FN(Shift) *s, size_t rows) {
   size_t row = s->channels * s->run, size = 0;
@@ -48,47 +51,28 @@ static void FN(shift)(const FN(Shift) *s, const T *x, size_t at, T *z, size_t n)
   }
 }
 
-/* Sums of the channels, as hi + lo. */
-typedef struct {
-  double *hi, *lo;
-} FN(Sums);
-
-static void FN(plus_sums)(const FN(Sums) *to, size_t c, WPair a, size_t left) {
-  WPair sum = {vload_f64(to->hi + c), vload_f64(to->lo + c)};
-  sum = wplus_pair(sum, (WPair){wkeep(a.hi, left), wkeep(a.lo, left)});
-  vstore_f64(to->hi + c, sum.hi);
-  vstore_f64(to->lo + c, sum.lo);
-}
-
-/* Adds up `width` channels from c on, over a chunk. */
-static void FN(plus_chunk)(const FN(Sums) *to, const T *dx, FN(Shape) s, size_t c) {
+/* Adds up the channels from c on, over a chunk. */
+static void FN(plus_chunk)(const FN(Sums) *to, const T *dx, FN(Chunk) s, size_t c) {
   FN(Panel) sum;
-  size_t end = c + s.width;
+  FN(Panel) *const sums[3] = {&sum};
+  size_t stride = s.channels * s.run, end = c + s.width;
   if (s.run > 1)
-    for (s.width = 1; c < end; c++, dx += s.run) {
-      FN(sum)(dx, s, &sum);
-      FN(plus_sums)(to, c, FN(get)(&sum, 0), 1);
+    for (; c < end; c++, dx += s.run) {
+      FN(Stretch) line = {s.rows, stride, s.run};
+      FN(plus_number)(to, c, FN(total)(FN(line_terms)(1, dx, NULL, NULL, line, vset_f64(0)).sum));
     }
-  for (; c < end; c += s.width, dx += s.width) {
-    s.width = FN(smaller)(end - c, FASTACT_PANEL);
-    FN(sum)(dx, s, &sum);
-    for (size_t j = 0; j < s.width; j += WIDTH) FN(plus_sums)(to, c + j, FN(get)(&sum, j), s.width - j);
-  }
-}
-
-/* hi alone where it is not finite: what an infinity leaves over is NaN. */
-static void FN(store_sums)(const FN(Sums) *from, T *dbias, size_t channels) {
-  for (size_t c = 0; c < channels; c += WIDTH) {
-    W hi = vload_f64(from->hi + c), sum = hi + vload_f64(from->lo + c);
-    wstore_upto(dbias + c, vsel_f64(vlt_f64(vabs_f64(hi), vset_f64(INFINITY)), sum, hi), channels - c);
+  for (size_t n; c < end; c += n, dx += n) {
+    n = FN(smaller)(end - c, FASTACT_PANEL);
+    FN(sum_columns)(1, dx, NULL, s.rows, stride, n, NULL, sums);
+    FN(plus_panel)(to, c, &sum, n);
   }
 }
 
 /* The first chunk; the last ones may be smaller. */
-static FN(Shape) FN(first_chunk)(const fastact_bias *b) {
+static FN(Chunk) FN(first_chunk)(const fastact_bias *b) {
   size_t run = FN(smaller)(b->run, FN(CACHED)), width = FN(smaller)(FN(CACHED) / run, b->channels), rows = 1;
   if (width == b->channels && run == b->run) rows = FN(smaller)(FN(CACHED) / (width * run), b->rows);
-  return (FN(Shape)){rows, b->channels, run, width};
+  return (FN(Chunk)){rows, b->channels, run, width};
 }
 
 /* out = f(x + bias), or with grad: out = grad * f'(x + bias) and dbias, its sum over rows and run. */
@@ -101,7 +85,7 @@ static void FN(bias_activation)(const fastact_bias *given) {
   T z[FN(BLOCK)] ALIGNED, *out = b.out;
   const T *x = b.x, *grad = b.grad;
   unsigned flags = fpflags_get();
-  FN(Shape) first = FN(first_chunk)(&b), s = first;
+  FN(Chunk) first = FN(first_chunk)(&b), s = first;
   FN(Shift) shift = {.bias = b.bias, .channels = b.channels, .run = b.run};
   FN(Sums) sums = {b.sums, grad ? b.sums + b.channels + FASTACT_SPARE : NULL};
   FN(Activation) f = FN(activation)(&b.activation, grad ? FASTACT_BACKWARD : FASTACT_FORWARD);

@@ -3,10 +3,6 @@
  * A kernel sees whole vectors only: contiguous operands, or one replicated vector for an operand that does not change. The
  * driver (driver.h) feeds it. */
 
-typedef struct {
-  V f, d; /* f(x) and f'(x); what a kernel does not use is never computed */
-} VD;
-
 #include "activations.h"
 
 typedef VD (*FN(Formula))(V x, const V *parameters);

@@ -6,6 +6,7 @@
 
 #include "fpflags.h"
 #include "kernels.h"
+#include "threads.h"
 
 /* A region compiled for more than the baseline; what it defines runs only after dispatch. */
 #define PRAGMA(text) _Pragma(#text)

@@ -5,6 +5,9 @@
 #include <arm_neon.h>
 #define ISA neon
 #define SIMD "simd_neon.h"
+#define WIDEN_LOW(a) vcvt_f64_f32(vget_low_f32(a))
+#define WIDEN_HIGH(a) vcvt_high_f64_f32(a)
+#define WHOLE_STEPS(a) vreinterpretq_f32_u32(vshlq_n_u32(vandq_u32(vreinterpretq_u32_f32(a), vdupq_n_u32(~15u)), 19))
 #include BODY
 #else
 typedef int fastact_no_neon; /* ISO C wants a declaration */

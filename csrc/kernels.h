@@ -80,6 +80,16 @@ static inline int fastact_has_ends(const fastact_activation *row) { return row->
 typedef void (*fastact_elementwise)(int row, enum fastact_form form, char *const *operands, const ptrdiff_t *strides,
                                     size_t n);
 
+enum fastact_softmax {
+  FASTACT_SOFTMAX,
+  FASTACT_SOFTMAX_BACKWARD,
+  FASTACT_LOG_SOFTMAX,
+  FASTACT_LOG_SOFTMAX_BACKWARD,
+  FASTACT_LOGSUMEXP,
+  FASTACT_SPARSEMAX,
+  FASTACT_SPARSEMAX_BACKWARD,
+  FASTACT_SOFTMAXES
+};
 /* `lines` lines of n elements along an axis: operands are inputs, then the output; `outer` bytes lie between lines and
  * `step` bytes between the elements of one. */
 typedef void (*fastact_along)(char *const *operands, const ptrdiff_t *outer, const ptrdiff_t *step, size_t lines, size_t n,
@@ -91,14 +101,17 @@ typedef struct {
   double parameter[FASTACT_MAX_PARAMETERS];
 } fastact_chosen;
 
-/* Batch normalisation: x, grad and out are contiguous (rows, channels, run), the others (channels), gamma and beta may be
- * NULL; out may be x or grad. y is put through `activation`. mean and spread (rstd, or for inference the variance) are
- * written by the forward pass only. */
+/* Normalisation: x, grad and out are contiguous (samples, rows, channels, run); out may be x or grad. Statistics are taken
+ * over rows, run and `pool` channels that lie together, more than one only where rows or run count; with `centred` 0 the
+ * mean is taken to be 0. mean and spread (rstd, or for inference the variance) are (samples, channels / pool) and written by
+ * the forward pass only; gamma and beta (may be NULL), dgamma and dbeta are (channels). y is put through `activation`. */
 typedef struct {
   const void *x, *grad, *gamma, *beta;
   void *out, *mean, *spread, *dgamma, *dbeta;
-  size_t rows, channels, run;
+  double *sums; /* for the gradients: FASTACT_NORM_SUMS (channels + SPARE) zeros */
+  size_t samples, rows, channels, run, pool;
   double eps;
+  int centred;
   fastact_chosen activation;
 } fastact_norm;
 typedef void (*fastact_normalize)(const fastact_norm *);
@@ -114,17 +127,71 @@ typedef struct {
   fastact_chosen activation;
 } fastact_bias;
 
-#define FASTACT_PANEL 256 /* channels taken together where run is 1 */
+/* Steps of recurrent cells, cell.h: rows of `width` elements of each operand, inputs first, `stride` elements apart. */
+enum fastact_cell {
+  FASTACT_LSTM,
+  FASTACT_LSTM_INFERENCE, /* saves nothing */
+  FASTACT_LSTM_BACKWARD,
+  FASTACT_GRU,
+  FASTACT_GRU_INFERENCE,
+  FASTACT_GRU_BACKWARD,
+  FASTACT_CELLS
+};
+#define FASTACT_CELL_OPERANDS 13
+typedef struct {
+  void *at[FASTACT_CELL_OPERANDS];
+  size_t stride[FASTACT_CELL_OPERANDS], rows, width;
+} fastact_cells;
+
+/* Operands are x, weights of its classes (a step of 0 for none), label, its weight, scale of the gradient; loss, and with
+ * `gradient` dx. */
+typedef void (*fastact_ce)(char *const *operands, const ptrdiff_t *outer, const ptrdiff_t *step, size_t lines, size_t n,
+                           int gradient);
+
+/* Elementwise: x, target, weight of the positive class, weight, scale of the gradient; loss, and with `gradient` dx. `row`
+ * is that of log_sigmoid. */
+typedef void (*fastact_bce)(char *const *operands, const ptrdiff_t *strides, size_t n, int row, int gradient);
+
+#define FASTACT_PANEL 1024  /* channels or lines taken together */
+#define FASTACT_NORM_SUMS 6 /* arrays of numbers of the channels */
+
+/* Gradients, contiguous as (rows, channels, run). Flags are the caller's to restore.
+ *
+ * measure adds to hi + lo of each channel the sum of what is asked for of scale[channel] x, or puts the largest |x| into hi,
+ * which nothing scales. A NULL scale is 1. */
+enum fastact_measured { FASTACT_PEAK, FASTACT_SUM_MAGNITUDES, FASTACT_SUM_SQUARES, FASTACT_SUM };
+typedef void (*fastact_measure)(const void *x, size_t rows, size_t channels, size_t run, enum fastact_measured what,
+                                const double *scale, int zero_nonfinite, double *hi, double *lo);
+/* out = by[channel] x, or x - by[channel]. out may be x. */
+enum fastact_change { FASTACT_SCALE, FASTACT_SHIFT };
+typedef void (*fastact_change_channels)(const void *x, void *out, size_t rows, size_t channels, size_t run, const double *by,
+                                        enum fastact_change how, int zero_nonfinite);
+/* What a census finds; rms, norm and largest |x| are of the finite entries. The histogram of |x| by exponents has a place
+ * for each power of two from the smallest subnormal number on. */
+#define FASTACT_CENSUS_WHOLE 65536 /* entries; the histogram of a longer array is of a sample */
+#define FASTACT_CENSUS_PLACES_F32 277
+#define FASTACT_CENSUS_PLACES_F64 2098
+typedef struct {
+  double rms, norm, largest;
+  int64_t zeros, subnormal, nan, positive_infinity, negative_infinity;
+  int64_t first_nonfinite; /* where in memory, -1 for nowhere */
+  int64_t sampled;         /* whether the histogram is */
+  double squares[3];       /* sums for rms and norm: of large blocks scaled down, others, small ones scaled up */
+} fastact_census;
 
 /* axis_*.c */
 typedef struct {
-  fastact_along softmax[FASTACT_AXIS_DTYPES], softmax_backward[FASTACT_AXIS_DTYPES];
-  fastact_normalize batch_norm[FASTACT_AXIS_DTYPES], batch_norm_inference[FASTACT_AXIS_DTYPES],
-      batch_norm_backward[FASTACT_AXIS_DTYPES];
+  fastact_along along[FASTACT_SOFTMAXES][FASTACT_AXIS_DTYPES];
+  fastact_normalize normalize[FASTACT_AXIS_DTYPES], normalize_inference[FASTACT_AXIS_DTYPES],
+      normalize_backward[FASTACT_AXIS_DTYPES];
   void (*bias_activation[FASTACT_AXIS_DTYPES])(const fastact_bias *);
-  double (*measure[FASTACT_AXIS_DTYPES])(const void *x, size_t n, int ord, double scale, int zero_nonfinite);
-  void (*rescale[FASTACT_AXIS_DTYPES])(const void *x, void *out, size_t n, double factor, int zero_nonfinite);
-  void (*clamp[FASTACT_AXIS_DTYPES])(char *const *operands, const ptrdiff_t *strides, size_t n);
+  fastact_ce cross_entropy[FASTACT_AXIS_DTYPES];
+  fastact_bce binary_cross_entropy[FASTACT_AXIS_DTYPES];
+  void (*cell[FASTACT_CELLS][FASTACT_AXIS_DTYPES])(const fastact_cells *);
+  fastact_measure measure[FASTACT_AXIS_DTYPES];
+  fastact_change_channels change[FASTACT_AXIS_DTYPES];
+  void (*clamp[FASTACT_AXIS_DTYPES])(const void *x, void *out, size_t n, double lower, double upper);
+  void (*census[FASTACT_AXIS_DTYPES])(const void *x, size_t n, fastact_census *found, int64_t *histogram); /* zeros */
 } fastact_axis_kernels;
 
 /* isa_*.c */

@@ -40,6 +40,12 @@ static INLINE WPair wtotal(WPair s) {
   return (WPair){vset_f64(sum), vset_f64(rest)};
 }
 
+/* a + b; hi is the rounded sum even where the high parts cancel. */
+static INLINE WPair wsum(WPair a, WPair b) {
+  WPair t = exact_sum_f64(a.hi, b.hi);
+  return exact_sum_f64(t.hi, t.lo + (a.lo + b.lo));
+}
+
 /* s / n: hi is divided and what remains of it, exactly; a quotient that is a float64 has no low part. */
 static INLINE WPair wmean(WPair s, double n) {
   WPair a = exact_sum_f64(s.hi, s.lo);

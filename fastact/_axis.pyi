@@ -6,21 +6,32 @@ from numpy.typing import NDArray
 softmax: np.ufunc
 softmax_masked_zero: np.ufunc
 softmax_backward: np.ufunc
-clamp: np.ufunc
+log_softmax: np.ufunc
+log_softmax_masked_zero: np.ufunc
+log_softmax_backward: np.ufunc
+logsumexp: np.ufunc
+sparsemax: np.ufunc
+sparsemax_masked_zero: np.ufunc
+sparsemax_backward: np.ufunc
+cross_entropy: np.ufunc
+cross_entropy_with_gradient: np.ufunc
+binary_cross_entropy: np.ufunc
+binary_cross_entropy_with_gradient: np.ufunc
 
-def batch_norm(
+def normalize(
     which: str,
     shape: tuple[int, ...],
     x: NDArray[Any],
     out: NDArray[Any],
-    mean: NDArray[Any],
+    mean: NDArray[Any] | None,
     spread: NDArray[Any],
-    activation: tuple[int, tuple[float, ...]],
+    activation: tuple[int, tuple[float, ...]] = (-1, ()),
     *,
     grad: NDArray[Any] | None = None,
     gamma: NDArray[Any] | None = None,
     beta: NDArray[Any] | None = None,
     eps: float = 0.0,
+    centred: bool = True,
     dgamma: NDArray[Any] | None = None,
     dbeta: NDArray[Any] | None = None,
 ) -> None: ...
@@ -33,10 +44,4 @@ def bias_activation(
     *,
     grad: NDArray[Any] | None = None,
     dbias: NDArray[Any] | None = None,
-) -> None: ...
-def measure(
-    x: NDArray[Any], order: int, scale: float = 1.0, zero_nonfinite: bool = False
-) -> float: ...
-def rescale(
-    x: NDArray[Any], out: NDArray[Any], factor: float, zero_nonfinite: bool = False
 ) -> None: ...

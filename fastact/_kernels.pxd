@@ -1,5 +1,7 @@
 """csrc/kernels.h for Cython."""
 
+from libc.stdint cimport int64_t
+
 
 cdef extern from "kernels.h" nogil:
     ctypedef enum fastact_form "enum fastact_form":
@@ -16,6 +18,7 @@ cdef extern from "kernels.h" nogil:
         FASTACT_DTYPES
         FASTACT_AXIS_DTYPES
         FASTACT_SPARE
+        FASTACT_NORM_SUMS
 
     enum:
         FASTACT_MAX_PARAMETERS
@@ -66,6 +69,15 @@ cdef extern from "kernels.h" nogil:
         int row, fastact_form form, char **operands, const Py_ssize_t *strides, size_t n
     ) noexcept
 
+    enum:
+        FASTACT_SOFTMAX
+        FASTACT_SOFTMAX_BACKWARD
+        FASTACT_LOG_SOFTMAX
+        FASTACT_LOG_SOFTMAX_BACKWARD
+        FASTACT_LOGSUMEXP
+        FASTACT_SPARSEMAX
+        FASTACT_SPARSEMAX_BACKWARD
+
     ctypedef void (*fastact_along)(
         char **operands, const Py_ssize_t *outer, const Py_ssize_t *step, size_t lines, size_t n,
         int masked_zero
@@ -83,10 +95,14 @@ cdef extern from "kernels.h" nogil:
         void *spread
         void *dgamma
         void *dbeta
+        double *sums
+        size_t samples
         size_t rows
         size_t channels
         size_t run
+        size_t pool
         double eps
+        int centred
         fastact_chosen activation
     ctypedef struct fastact_bias:
         const void *x
@@ -101,26 +117,70 @@ cdef extern from "kernels.h" nogil:
         fastact_chosen activation
     ctypedef void (*fastact_bias_activation)(const fastact_bias *) noexcept
     ctypedef void (*fastact_normalize)(const fastact_norm *) noexcept
-    ctypedef double (*fastact_measure)(
-        const void *x, size_t n, int order, double scale, int zero_nonfinite
+    ctypedef enum fastact_measured "enum fastact_measured":
+        FASTACT_PEAK
+        FASTACT_SUM_MAGNITUDES
+        FASTACT_SUM_SQUARES
+        FASTACT_SUM
+    ctypedef enum fastact_change "enum fastact_change":
+        FASTACT_SCALE
+        FASTACT_SHIFT
+    ctypedef void (*fastact_measure)(
+        const void *x, size_t rows, size_t channels, size_t run, fastact_measured what,
+        const double *scale, int zero_nonfinite, double *hi, double *lo
     ) noexcept
-    ctypedef void (*fastact_rescale)(
-        const void *x, void *out, size_t n, double factor, int zero_nonfinite
+    ctypedef void (*fastact_ce)(
+        char **operands, const Py_ssize_t *outer, const Py_ssize_t *step, size_t lines, size_t n,
+        int gradient
+    ) noexcept
+    ctypedef void (*fastact_bce)(
+        char **operands, const Py_ssize_t *strides, size_t n, int row, int gradient
+    ) noexcept
+    ctypedef void (*fastact_change_channels)(
+        const void *x, void *out, size_t rows, size_t channels, size_t run, const double *by,
+        fastact_change how, int zero_nonfinite
     ) noexcept
     ctypedef void (*fastact_clamp)(
-        char **operands, const Py_ssize_t *strides, size_t n
+        const void *x, void *out, size_t n, double lower, double upper
+    ) noexcept
+
+    ctypedef enum fastact_cell "enum fastact_cell":
+        FASTACT_LSTM
+        FASTACT_LSTM_INFERENCE
+        FASTACT_LSTM_BACKWARD
+        FASTACT_GRU
+        FASTACT_GRU_INFERENCE
+        FASTACT_GRU_BACKWARD
+    enum:
+        FASTACT_CELL_OPERANDS
+    ctypedef struct fastact_cells:
+        void **at
+        size_t *stride
+        size_t rows
+        size_t width
+    ctypedef void (*fastact_cell_kernel)(const fastact_cells *) noexcept
+    enum:
+        FASTACT_CENSUS_PLACES_F32
+        FASTACT_CENSUS_PLACES_F64
+    ctypedef struct fastact_census:
+        double rms
+    ctypedef void (*fastact_census_of)(
+        const void *x, size_t n, fastact_census *found, int64_t *histogram
     ) noexcept
 
     ctypedef struct fastact_axis_kernels:
-        fastact_along *softmax
-        fastact_along *softmax_backward
-        fastact_normalize *batch_norm
-        fastact_normalize *batch_norm_inference
-        fastact_normalize *batch_norm_backward
+        fastact_along[2] *along
+        fastact_normalize *normalize
+        fastact_normalize *normalize_inference
+        fastact_normalize *normalize_backward
         fastact_bias_activation *bias_activation
+        fastact_ce *cross_entropy
+        fastact_bce *binary_cross_entropy
         fastact_measure *measure
-        fastact_rescale *rescale
+        fastact_change_channels *change
         fastact_clamp *clamp
+        fastact_cell_kernel (*cell)[2]
+        fastact_census_of *census
 
     ctypedef struct fastact_kernels:
         const char *isa

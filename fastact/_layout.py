@@ -1,8 +1,9 @@
-"""How kernels along channels see an array: its memory as (rows, channels, run)."""
+"""How kernels see an array: its memory in an order of axes, as (rows, channels, run)."""
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, wraps
 from math import prod
 from typing import Any
 
@@ -25,35 +26,84 @@ def real(name: str, a: ArrayLike) -> NDArray[Any]:
     return np.require(a, dtype, "A")
 
 
-def _same_memory(a: NDArray[Any], b: NDArray[Any]) -> bool:
+def is_half(a: Any) -> bool:
+    """Whether an array is of float16 or ml_dtypes' bfloat16."""
+    dtype = getattr(a, "dtype", None)
+    return dtype is not None and (dtype == np.float16 or dtype.name == "bfloat16")
+
+
+def widened(a: Any) -> Any:
+    """float32 in place of a half type."""
+    return a.astype(np.float32) if is_half(a) else a
+
+
+def halves_through_float32(place: int, rounded: int) -> Callable[[Any], Any]:
+    """Let a function take half types: what it computes in float32 is rounded once.
+
+    x is its argument number `place`, and the first `rounded` results get the dtype of x.
+    """
+
+    def decorate(function: Any) -> Any:
+        @wraps(function)
+        def call(*args: Any, **keywords: Any) -> Any:
+            x: Any = args[place] if len(args) > place else keywords.get("x")
+            if not is_half(x):
+                return function(*args, **keywords)
+            out = keywords.pop("out", None)
+            check_out(out, x)
+            given = {name: widened(a) for name, a in keywords.items()}
+            results = function(*map(widened, args), **given)
+            several = results if isinstance(results, tuple) else (results,)
+            narrow = [a.astype(x.dtype) for a in several[:rounded]]
+            if out is not None:
+                out[...] = narrow[0]
+                narrow[0] = out
+            return (*narrow, *several[rounded:]) if isinstance(results, tuple) else narrow[0]
+
+        return call
+
+    return decorate
+
+
+def same_memory(a: NDArray[Any], b: NDArray[Any]) -> bool:
     return a is b or (a.ctypes.data == b.ctypes.data and a.strides == b.strides)
 
 
-class Layout:
-    """How the kernels see x: its memory as (rows, channels, run), a channel an index of `kept`.
+def check_out(out: Any, x: NDArray[Any]) -> None:
+    """`out` is None, or can be written what is of the shape and dtype of x."""
+    if out is None:
+        return
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out must be an ndarray, not {type(out).__name__}")
+    if out.shape != x.shape or out.dtype != x.dtype:
+        raise ValueError(
+            f"out must have shape {x.shape} and dtype {x.dtype}, not {out.shape} and {out.dtype}"
+        )
+    if not out.flags.writeable:
+        raise ValueError("out must be writable")
 
-    Axes are put in the order of memory; where the kept ones then do not lie together, x is copied
-    to an order in which the others come first.
-    """
 
-    def __init__(
-        self, shape: tuple[int, ...], strides: tuple[int, ...], kept: tuple[int, ...]
-    ) -> None:
-        natural = tuple(range(len(shape)))
-        order = tuple(sorted(natural, key=lambda a: (-abs(strides[a]), a)))
-        places = [order.index(a) for a in kept]
-        if places and places != list(range(places[0], places[0] + len(places))):
-            order = (*(a for a in natural if a not in kept), *kept)
-            places = list(range(len(shape) - len(kept), len(shape)))
-        first, last = (places[0], places[-1] + 1) if places else (0, 0)
-        memory = tuple(shape[a] for a in order)
-        self.memory = memory  # the shape in that order
-        self.shape = (prod(memory[:first]), prod(memory[first:last]), prod(memory[last:]))
-        self.channels = tuple(shape[a] for a in kept)
-        self._order = None if order == natural else order
+def parameter(
+    name: str, a: ArrayLike | None, shape: tuple[int, ...], dtype: np.dtype[Any], of: str
+) -> NDArray[Any]:
+    """A contiguous array of the dtype of x and of that shape."""
+    if a is None:
+        raise TypeError(f"{name} must be an array, not None")
+    a = real(name, widened(a))
+    if a.shape != shape:
+        raise ValueError(f"{name} must have the shape {shape} of the {of}, not {a.shape}")
+    return np.ascontiguousarray(a, dtype)
+
+
+class Ordered:
+    """An array of a shape with its axes in another order, contiguous: copied where it is not."""
+
+    def __init__(self, shape: tuple[int, ...], order: tuple[int, ...]) -> None:
+        self.memory = tuple(shape[a] for a in order)  # the shape in that order
+        self._order = None if order == tuple(range(len(shape))) else order
 
     def read(self, x: NDArray[Any]) -> NDArray[Any]:
-        """x with its axes in the order of memory, contiguous: a view where it already is."""
+        """x with its axes in that order, contiguous: a view where it already is."""
         return np.ascontiguousarray(self._view(x))
 
     def new(self, x: NDArray[Any]) -> NDArray[Any]:
@@ -73,38 +123,19 @@ class Layout:
             raise ValueError(f"{name} must have the shape {x.shape} of x, not {a.shape}")
         return a.astype(x.dtype, copy=False)
 
-    def optional(self, name: str, a: ArrayLike | None, dtype: np.dtype[Any]) -> NDArray[Any] | None:
-        return None if a is None else self.per_channel(name, a, dtype)
-
-    def per_channel(self, name: str, a: ArrayLike | None, dtype: np.dtype[Any]) -> NDArray[Any]:
-        """A contiguous array of the kept axes' shape."""
-        if a is None:
-            raise TypeError(f"{name} must be an array, not None")
-        a = real(name, a)
-        if a.shape != self.channels:
-            raise ValueError(
-                f"{name} must have the shape {self.channels} of the channels, not {a.shape}"
-            )
-        return np.ascontiguousarray(a, dtype)
-
-    def destination(self, x: NDArray[Any], out: NDArray[Any] | None) -> NDArray[Any]:
-        """Where the kernel may write: `out` itself if it lies like x and does not cut into it."""
+    def destination(
+        self, x: NDArray[Any], out: NDArray[Any] | None, *others: NDArray[Any]
+    ) -> NDArray[Any]:
+        """Where the kernel may write: `out` itself if it lies like x and cuts into no input."""
+        check_out(out, x)
         if out is None:
             return self.new(x)
-        if not isinstance(out, np.ndarray):
-            raise TypeError(f"out must be an ndarray, not {type(out).__name__}")
-        if out.shape != x.shape or out.dtype != x.dtype:
-            raise ValueError(
-                f"out must have shape {x.shape} and dtype {x.dtype}, "
-                f"not {out.shape} and {out.dtype}"
-            )
-        if not out.flags.writeable:
-            raise ValueError("out must be writable")
         view = self._view(out)
         if not view.flags.c_contiguous or not view.flags.aligned:
             return self.new(x)
-        if np.may_share_memory(out, x) and not _same_memory(out, x):
-            return self.new(x)
+        for a in (x, *others):
+            if np.may_share_memory(out, a) and not same_memory(out, a):
+                return self.new(x)
         return view
 
     def deliver(self, y: NDArray[Any], out: NDArray[Any] | None) -> NDArray[Any]:
@@ -113,6 +144,36 @@ class Layout:
         if not np.may_share_memory(y, out):
             out[...] = self.back(y)
         return out
+
+
+class Layout(Ordered):
+    """How the kernels see x: its memory as (rows, channels, run), a channel an index of `kept`.
+
+    Axes are put in the order of memory; where the kept ones then do not lie together, x is copied
+    to an order in which the others come first.
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...], strides: tuple[int, ...], kept: tuple[int, ...]
+    ) -> None:
+        natural = tuple(range(len(shape)))
+        order = tuple(sorted(natural, key=lambda a: (-abs(strides[a]), a)))
+        places = [order.index(a) for a in kept]
+        if places and places != list(range(places[0], places[0] + len(places))):
+            order = (*(a for a in natural if a not in kept), *kept)
+            places = list(range(len(shape) - len(kept), len(shape)))
+        super().__init__(shape, order)
+        first, last = (places[0], places[-1] + 1) if places else (0, 0)
+        memory = self.memory
+        self.shape = (prod(memory[:first]), prod(memory[first:last]), prod(memory[last:]))
+        self.channels = tuple(shape[a] for a in kept)
+
+    def optional(self, name: str, a: ArrayLike | None, dtype: np.dtype[Any]) -> NDArray[Any] | None:
+        return None if a is None else self.per_channel(name, a, dtype)
+
+    def per_channel(self, name: str, a: ArrayLike | None, dtype: np.dtype[Any]) -> NDArray[Any]:
+        """A contiguous array of the kept axes' shape."""
+        return parameter(name, a, self.channels, dtype, "channels")
 
 
 _cached = lru_cache(maxsize=256)(Layout)

@@ -1,10 +1,10 @@
-"""Batch normalisation: forward, backward and inference."""
+"""Batch normalisation: forward, backward, inference and running statistics."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastact import _axis
 from fastact._chosen import Activation, chosen
-from fastact._layout import Layout, layout_of, real
+from fastact._layout import Layout, halves_through_float32, layout_of, parameter, real
 
-__all__ = ["batch_norm", "batch_norm_backward", "batch_norm_inference"]
+__all__ = ["batch_norm", "batch_norm_backward", "batch_norm_inference", "update_running_stats"]
 
 Axis = int | Sequence[int]
 
@@ -31,13 +31,14 @@ def _layout(x: NDArray[Any], axis: Axis) -> Layout:
     return layout_of(x, tuple(a for a in range(x.ndim) if a not in reduced))
 
 
-def _check_eps(eps: float) -> float:
+def check_eps(eps: float) -> float:
     eps = float(eps)
     if not 0 < eps < math.inf:
         raise ValueError(f"eps must be positive and finite, not {eps}")
     return eps
 
 
+@halves_through_float32(place=0, rounded=1)
 def batch_norm(
     x: ArrayLike,
     gamma: ArrayLike | None = None,
@@ -52,7 +53,7 @@ def batch_norm(
 
     Parameters
     ----------
-    x : array_like of float32 or float64
+    x : array_like of float16, bfloat16, float32 or float64
         The batch. Integers become float64 (small ones float32).
     gamma, beta : array_like, optional
         Scale and shift, of the shape of the kept axes; 1 and 0 where not given.
@@ -75,7 +76,7 @@ def batch_norm(
     Raises
     ------
     TypeError
-        For complex, object and float16 input, and for what is no `activation`.
+        For complex and object input, and for what is no `activation`.
     ValueError
         If `axis` is out of range (`numpy.exceptions.AxisError`), repeated or empty, if `eps` is not
         positive, or if a shape does not fit. Nothing has been written then.
@@ -83,9 +84,13 @@ def batch_norm(
     Notes
     -----
     y = gamma (x - mean) rstd + beta, rstd = 1 / sqrt(var + eps), with the biased variance
-    var = mean of (x - mean)^2, in two passes that lose no digits where the mean is large. float32
-    is computed in float64 throughout, float64 in pairs of float64: y is within 4 ULP. The square of
-    a deviation must not overflow float64.
+    var = mean of (x - mean)^2, by Welford's method a block at a time, which loses no digits where
+    the mean is large. float32 is computed in float64 throughout, float64 in pairs of float64: y is
+    within 4 ULP. Half types are computed in float32 and rounded once; their statistics stay
+    float32. The square of a deviation must not overflow float64.
+
+    A channel of one element, or of equal ones, has variance 0: y is beta, and rstd is
+    1 / sqrt(eps).
 
     x is read where it lies if it has no gaps and the kept axes lie together in memory, and copied
     first if not. y is rounded to the dtype before an activation is applied: the bits are those of
@@ -107,15 +112,25 @@ def batch_norm(
     layout = _layout(x, axis)
     gamma = layout.optional("gamma", gamma, x.dtype)
     beta = layout.optional("beta", beta, x.dtype)
-    eps, f = _check_eps(eps), chosen(activation)
+    eps, f = check_eps(eps), chosen(activation)
     y = layout.destination(x, out)
     mean, rstd = np.empty(layout.channels, x.dtype), np.empty(layout.channels, x.dtype)
-    _axis.batch_norm(
-        "forward", layout.shape, layout.read(x), y, mean, rstd, f, gamma=gamma, beta=beta, eps=eps
+    _axis.normalize(
+        "forward",
+        (1, *layout.shape, 1),
+        layout.read(x),
+        y,
+        mean,
+        rstd,
+        f,
+        gamma=gamma,
+        beta=beta,
+        eps=eps,
     )
     return layout.deliver(y, out), mean, rstd
 
 
+@halves_through_float32(place=0, rounded=1)
 def batch_norm_inference(
     x: ArrayLike,
     mean: ArrayLike,
@@ -132,7 +147,7 @@ def batch_norm_inference(
 
     Parameters
     ----------
-    x : array_like of float32 or float64
+    x : array_like of float16, bfloat16, float32 or float64
         The batch.
     mean, var : array_like
         Of the shape of the kept axes; no variance may be negative.
@@ -171,14 +186,24 @@ def batch_norm_inference(
     beta = layout.optional("beta", beta, x.dtype)
     if (var < 0).any():
         raise ValueError("var must not be negative")
-    eps, f = _check_eps(eps), chosen(activation)
+    eps, f = check_eps(eps), chosen(activation)
     y = layout.destination(x, out)
-    _axis.batch_norm(
-        "inference", layout.shape, layout.read(x), y, mean, var, f, gamma=gamma, beta=beta, eps=eps
+    _axis.normalize(
+        "inference",
+        (1, *layout.shape, 1),
+        layout.read(x),
+        y,
+        mean,
+        var,
+        f,
+        gamma=gamma,
+        beta=beta,
+        eps=eps,
     )
     return layout.deliver(y, out)
 
 
+@halves_through_float32(place=1, rounded=3)
 def batch_norm_backward(
     grad: ArrayLike,
     x: ArrayLike,
@@ -189,14 +214,15 @@ def batch_norm_backward(
     beta: ArrayLike | None = None,
     axis: Axis = 0,
     activation: Activation | None = None,
+    out: NDArray[Any] | None = None,
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Gradients of `batch_norm` with respect to x, gamma and beta.
 
     Parameters
     ----------
-    grad : array_like of float32 or float64
+    grad : array_like of float16, bfloat16, float32 or float64
         Gradient with respect to what it returned, of the shape of `x`.
-    x : array_like of float32 or float64
+    x : array_like of float16, bfloat16, float32 or float64
         What `batch_norm` was given.
     mean, rstd : array_like
         What it returned.
@@ -206,6 +232,8 @@ def batch_norm_backward(
         What it was given.
     activation : str, callable or None
         What it was given.
+    out : ndarray, optional
+        Where to put dx; of the shape and dtype of `x`, and may be `grad` or `x`.
 
     Returns
     -------
@@ -222,7 +250,10 @@ def batch_norm_backward(
     Notes
     -----
     With n elements a channel and xhat = (x - mean) rstd: dbeta = sum grad, dgamma = sum grad xhat,
-    dx = gamma rstd (grad - dbeta / n - xhat dgamma / n).
+    dx = gamma rstd (grad - dbeta / n - xhat dgamma / n). How far `mean` was rounded is found with
+    these sums and made good, so that a mean of 1e4 at a spread of 1 costs no digits. rstd is taken
+    as it comes: where dx is almost nothing beside its terms, as for two elements a channel, its
+    rounding shows.
 
     With an activation grad stands for grad * f'(gamma xhat + beta), which is computed first, and
     rounded to the dtype; where two calls are wanted, that is ``f_backward(grad, y)`` with the y of
@@ -248,11 +279,13 @@ def batch_norm_backward(
     gamma = layout.optional("gamma", gamma, x.dtype)
     beta = layout.optional("beta", beta, x.dtype)
     f = chosen(activation)
-    dx = layout.new(x)
+    dx = layout.destination(x, out, grad)
+    if f[0] >= 0 and np.may_share_memory(dx, x):
+        dx = layout.new(x)  # grad * f'(y) is laid there while x is needed
     dgamma, dbeta = np.empty(layout.channels, x.dtype), np.empty(layout.channels, x.dtype)
-    _axis.batch_norm(
+    _axis.normalize(
         "backward",
-        layout.shape,
+        (1, *layout.shape, 1),
         layout.read(x),
         dx,
         mean,
@@ -264,4 +297,97 @@ def batch_norm_backward(
         dgamma=dgamma,
         dbeta=dbeta,
     )
-    return layout.back(dx), dgamma, dbeta
+    return layout.deliver(dx, out), dgamma, dbeta
+
+
+def update_running_stats(
+    running_mean: NDArray[Any],
+    running_var: NDArray[Any],
+    mean: ArrayLike,
+    rstd: ArrayLike,
+    count: int,
+    *,
+    momentum: float,
+    momentum_of: Literal["batch", "running"],
+    unbiased: bool,
+    eps: float = 1e-5,
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Move running statistics, for `batch_norm_inference`, toward those of a batch, in place.
+
+    Nothing has a default that two libraries disagree about:
+
+    =========================  =========================================================
+    PyTorch                    ``momentum=0.1, momentum_of="batch", unbiased=True``
+    Keras, TensorFlow, Flax    ``momentum=0.99, momentum_of="running", unbiased=False``
+    =========================  =========================================================
+
+    Parameters
+    ----------
+    running_mean, running_var : ndarray of float32 or float64
+        What is updated; one is usually begun with zeros and the other with ones.
+    mean, rstd : array_like
+        What `batch_norm` returned, of the same shape.
+    count : int
+        How many elements a channel had: N for (N, C), N H W for NCHW.
+    momentum : float
+        A weight from 0 to 1.
+    momentum_of : {"batch", "running"}
+        Whose weight it is: the new batch's, as in PyTorch, or the old value's, as in Keras.
+    unbiased : bool
+        Whether the variance of the batch is multiplied by count / (count - 1).
+    eps : float, default 1e-5
+        What `batch_norm` was given.
+
+    Returns
+    -------
+    running_mean, running_var : ndarray
+        The arrays that were given.
+
+    Raises
+    ------
+    TypeError
+        If a running array is not an ndarray of float32 or float64.
+    ValueError
+        If a shape does not fit, if `momentum` is not within [0, 1], if `momentum_of` is something
+        else, or if an unbiased variance is asked of one element. Nothing has been written then.
+
+    Notes
+    -----
+    running = (1 - w) running + w batch, where w is `momentum` or 1 - `momentum`; computed in
+    float64. The variance of the batch is 1 / rstd^2 - eps, with no less than 0: of float32 it is
+    known to 2^-22 of var + eps.
+
+    Examples
+    --------
+    >>> import numpy as np, fastact
+    >>> x = np.array([[1.0], [3.0]])
+    >>> _, mean, rstd = fastact.batch_norm(x)
+    >>> running = np.zeros(1), np.ones(1)
+    >>> fastact.update_running_stats(
+    ...     *running, mean, rstd, 2, momentum=0.1, momentum_of="batch", unbiased=True
+    ... )
+    (array([0.2]), array([1.1]))
+    """
+    for name, running in (("running_mean", running_mean), ("running_var", running_var)):
+        if not isinstance(running, np.ndarray) or running.dtype not in (np.float32, np.float64):
+            raise TypeError(f"{name} must be an ndarray of float32 or float64")
+        if running.shape != running_mean.shape:
+            raise ValueError(f"{name} must have the shape {running_mean.shape} of running_mean")
+        if not running.flags.writeable:
+            raise ValueError(f"{name} must be writable")
+    float64 = np.dtype(np.float64)
+    mean = parameter("mean", mean, running_mean.shape, float64, "running statistics")
+    rstd = parameter("rstd", rstd, running_mean.shape, float64, "running statistics")
+    if not 0 <= momentum <= 1:
+        raise ValueError(f"momentum must be from 0 to 1, not {momentum}")
+    if momentum_of not in ("batch", "running"):
+        raise ValueError(f"momentum_of must be 'batch' or 'running', not {momentum_of!r}")
+    if count < 1 + bool(unbiased):
+        raise ValueError(f"count must be at least {1 + bool(unbiased)}, not {count}")
+    var = np.maximum(1 / rstd**2 - check_eps(eps), 0)
+    if unbiased:
+        var *= count / (count - 1)
+    weight = momentum if momentum_of == "batch" else 1 - momentum
+    running_mean[...] = (1 - weight) * running_mean.astype(float64) + weight * mean
+    running_var[...] = (1 - weight) * running_var.astype(float64) + weight * var
+    return running_mean, running_var

@@ -1,4 +1,4 @@
-"""Derive the coefficient tables of csrc/vmath.h and in_double.h, with the error that is left after rounding.
+"""Derive the coefficient tables of csrc/vmath.h and in_double.h, with the error after rounding.
 
 A development tool, not part of the package: the tables are pasted in those headers, and this
 script is how anybody can derive them again or check them. It needs mpmath (gmpy2 makes it fast).
