@@ -65,7 +65,7 @@ def agreeing(calls: dict[str, Callable[[], object]]) -> dict[str, str]:
 
 def _heads(result: object) -> Iterator[np.ndarray]:
     """The first elements of each array of a result."""
-    if isinstance(result, (list, tuple)) and not isinstance(result[0], float):
+    if isinstance(result, (list, tuple)) and not isinstance(result[-1], float):
         for item in result:
             yield from _heads(item)
     else:

@@ -1,4 +1,4 @@
-// A copy that does not read what it overwrites: the ceiling for whatever writes more than the caches hold.
+// Ceilings for whatever reads or writes more than the caches hold.
 
 #include <stddef.h>
 #include <stdint.h>
@@ -7,6 +7,7 @@
 #include <emmintrin.h>
 #endif
 
+// A copy that does not read what it overwrites.
 static void copy_part(char *to, const char *from, size_t bytes) {
 #ifdef __SSE2__
   size_t head = (size_t)(-(uintptr_t)to & 63);
@@ -34,4 +35,23 @@ void streaming_copy(char *to, const char *from, size_t bytes, int threads) {
       copy_part(to + start, from + start, bytes - start < part ? bytes - start : part);
     }
   }
+}
+
+// A cache line, wherever it begins.
+typedef uint64_t Line __attribute__((vector_size(64), aligned(1), may_alias));
+
+// A read: the exclusive or of all lines, in two strands.
+uint64_t streaming_read(const char *from, size_t bytes) {
+  Line even = {0}, odd = {0};
+  for (size_t i = 0; i + 2 * sizeof(Line) <= bytes; i += 2 * sizeof(Line)) {
+    even ^= *(const Line *)(from + i);
+    odd ^= *(const Line *)(from + i + sizeof(Line));
+  }
+  even ^= odd;
+  return even[0] ^ even[1] ^ even[2] ^ even[3] ^ even[4] ^ even[5] ^ even[6] ^ even[7];
+}
+
+// A read and a write in place: every bit is turned over.
+void streaming_pass(char *at, size_t bytes) {
+  for (size_t i = 0; i + sizeof(Line) <= bytes; i += sizeof(Line)) *(Line *)(at + i) = ~*(Line *)(at + i);
 }

@@ -34,7 +34,7 @@ def test_contenders_compute_the_same(cell):
 def test_the_command_writes_what_it_shows(tmp_path):
     path = tmp_path / "along.json"
     command = [sys.executable, "-m", "bench.along", "softmax", "--rounds", "1"]
-    command += ["--only", "4096.*axis=0 forward", "--file", path]
+    command += ["--only", "^softmax .4096.*axis=0 forward", "--file", path]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert "fastact on" in done.stdout
     (entry,) = {e["extra_info"]["op"] for e in json.loads(path.read_text())["benchmarks"]}

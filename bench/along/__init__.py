@@ -14,7 +14,7 @@ import numpy as np
 
 from bench.cells import aligned
 
-THEMES = ("softmax",)
+THEMES = ("softmax", "cross_entropy", "normalization", "cells")
 Ways = Iterable[tuple[str, Callable[[], object]]]
 
 

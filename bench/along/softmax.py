@@ -1,4 +1,4 @@
-"""Softmax along the last and the first axis."""
+"""Softmax and its kin along the last and the first axis."""
 
 from functools import partial
 
@@ -8,42 +8,71 @@ import fastact
 from bench.along import Cell, compiled, library, node, normal
 
 SHAPES = ((4096, 1024), (64, 100_000))
+ONNX = {"softmax": "Softmax", "log_softmax": "LogSoftmax"}
 
 
 def cells(dtype):
     for shape in SHAPES:
         for axis in (-1, 0):
-            yield Cell("softmax", "forward", shape, axis, dtype, _forward)
-            yield Cell("softmax", "backward", shape, axis, dtype, _backward)
+            for op in ("softmax", "log_softmax"):
+                yield Cell(op, "forward", shape, axis, dtype, partial(_forward, op))
+                yield Cell(op, "backward", shape, axis, dtype, partial(_backward, op))
+            yield Cell("logsumexp", "forward", shape, axis, dtype, _logsumexp)
 
 
-def _forward(shape, axis, dtype):
+def _forward(op, shape, axis, dtype):
     x = normal(shape, dtype)
     out = np.empty_like(x)
-    yield "fastact", partial(fastact.softmax, x, axis)
-    yield "fastact out=", partial(fastact.softmax, x, axis, out=out)
+    yield "fastact", partial(getattr(fastact, op), x, axis)
+    yield "fastact out=", partial(getattr(fastact, op), x, axis, out=out)
     if scipy := library("scipy.special"):
-        yield "scipy", partial(scipy.softmax, x, axis)
+        yield "scipy", partial(getattr(scipy, op), x, axis)
     if torch := library("torch"):
-        tensor = torch.from_numpy(x)
-        yield "torch", partial(torch.softmax, tensor, axis)
-        yield "torch out=", partial(torch.softmax, tensor, axis, out=torch.from_numpy(out))
+        tensor, into = torch.from_numpy(x), torch.from_numpy(out)
+        yield "torch", partial(getattr(torch, op), tensor, axis)
+        yield "torch out=", partial(getattr(torch, op), tensor, axis, out=into)
     if jax := library("jax"):
-        yield "jax", compiled(partial(jax.nn.softmax, axis=axis), x)
+        yield "jax", compiled(partial(getattr(jax.nn, op), axis=axis), x)
     if library("onnxruntime") and library("onnx"):
-        yield "onnxruntime", node("Softmax", {"axis": axis}, x)
+        yield "onnxruntime", node(ONNX[op], {"axis": axis}, x)
 
 
-def _backward(shape, axis, dtype):
+def _backward(op, shape, axis, dtype):
     grad = normal(shape, dtype, seed=1)
-    y = fastact.softmax(normal(shape, dtype), axis)
+    y = getattr(fastact, op)(normal(shape, dtype), axis)
     out = np.empty_like(y)
-    yield "fastact", partial(fastact.softmax_backward, grad, y, axis)
-    yield "fastact out=", partial(fastact.softmax_backward, grad, y, axis, out=out)
+    ours = getattr(fastact, f"{op}_backward")
+    yield "fastact", partial(ours, grad, y, axis)
+    yield "fastact out=", partial(ours, grad, y, axis, out=out)
     if torch := library("torch"):
         given = torch.from_numpy(grad), torch.from_numpy(y), axis, getattr(torch, dtype)
-        into = torch.ops.aten._softmax_backward_data.out
-        yield "torch", partial(torch.ops.aten._softmax_backward_data, *given)
-        yield "torch out=", partial(into, *given, grad_input=torch.from_numpy(out))
+        theirs = getattr(torch.ops.aten, f"_{op}_backward_data")
+        into = {"grad_input" if op == "softmax" else "out": torch.from_numpy(out)}
+        yield "torch", partial(theirs, *given)
+        yield "torch out=", partial(theirs.out, *given, **into)
     if library("jax"):
-        yield "jax", compiled(lambda g, y: y * (g - (g * y).sum(axis, keepdims=True)), grad, y)
+        yield "jax", compiled(partial(_JAX_BACKWARD[op], axis=axis), grad, y)
+
+
+def _logsumexp(shape, axis, dtype):
+    x = normal(shape, dtype)
+    yield "fastact", partial(fastact.logsumexp, x, axis)
+    if scipy := library("scipy.special"):
+        yield "scipy", partial(scipy.logsumexp, x, axis)
+    if torch := library("torch"):
+        yield "torch", partial(torch.logsumexp, torch.from_numpy(x), axis)
+    if jax := library("jax"):
+        yield "jax", compiled(partial(jax.nn.logsumexp, axis=axis), x)
+
+
+def _softmax_backward(grad, y, axis):
+    return y * (grad - (grad * y).sum(axis, keepdims=True))
+
+
+def _log_softmax_backward(grad, y, axis):
+    import jax.numpy as jnp
+
+    return grad - jnp.exp(y) * grad.sum(axis, keepdims=True)
+
+
+_JAX_BACKWARD = {"softmax": _softmax_backward, "log_softmax": _log_softmax_backward}
