@@ -12,7 +12,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from numpy.typing import ArrayLike, NDArray
 
 from fastact import _axis
-from fastact._layout import real
+from fastact._layout import is_half, real
 
 __all__ = [
     "binary_cross_entropy_with_logits",
@@ -305,7 +305,7 @@ class _Task:
 def _widened(name: str, a: ArrayLike) -> tuple[NDArray[Any], np.dtype[Any]]:
     """An array as the kernels take it, and its dtype before: half types become float32."""
     a = np.asarray(a)
-    if a.dtype.name in ("float16", "bfloat16"):
+    if is_half(a):
         return a.astype(np.float32), a.dtype
     a = real(name, a)
     return a, a.dtype
