@@ -30,6 +30,10 @@ article: $(INSTALLED) ## the pictures of docs/vanishing-and-exploding.md, measur
 test: $(INSTALLED) ## every test, on every ISA of this machine
 	$(BIN)/python -m pytest -n 2 -q
 
+fuzz: export EXAMPLES ?= 20000
+fuzz: $(INSTALLED) ## tests of any input, with EXAMPLES=20000 new ones each (minutes; what fails is kept and tried first next time)
+	$(BIN)/python -m pytest -n 2 -q -m hypothesis --hypothesis-profile=fuzz
+
 CHOSEN = $(if $(OPS),--ops $(OPS)) $(if $(ISA),--isa $(ISA)) $(if $(STRIDE),--stride $(STRIDE))
 
 prove: $(INSTALLED) ## every kernel on every float32: docs/accuracy.md (hours; goes on where it was stopped; OPS=, ISA=, STRIDE=)
@@ -72,4 +76,4 @@ generate: $(INSTALLED) ## rewrite the stubs, docs/activations and the list in th
 clean: ## remove everything that was built
 	rm -rf $(VENV) build dist out *.egg-info fastact/*.so fastact/*.c
 
-.PHONY: help demo article test prove prove-neon bench bench-step bench-peers bench-axis lint format generate clean
+.PHONY: help demo article test fuzz prove prove-neon bench bench-step bench-peers bench-axis lint format generate clean

@@ -94,8 +94,9 @@ static INLINE void FN(sweep_gate)(FN(Formula) act, enum fastact_form form, const
   KERNEL(name, FASTACT_FORWARD, FN(sweep_gate)(FN(act##_formula), FASTACT_FORWARD, in, step, out, n)) \
   KERNEL(name, FASTACT_BACKWARD, FN(sweep_gate)(FN(act##_formula), FASTACT_BACKWARD, in, step, out, n))
 #define FROM_OUTPUT(name, ...) \
-  FORMULA(name##_from_output, ((VD){FN(name##_from_output)(x), x})) \
-  ACTIVATION_KERNEL(name##_from_output, FASTACT_FORWARD, 0)
+  FORMULA(name##_from_output, ((VD){FN(name##_from_output)(x), FN(name##_from_output)(x)})) \
+  ACTIVATION_KERNEL(name##_from_output, FASTACT_FORWARD, 0) \
+  ACTIVATION_KERNEL(name##_from_output, FASTACT_BACKWARD, 0)
 #define PARAMETER_GRADIENT(name, count, ...) \
   FORMULA(name##_parameter, ((VD){x, CALL_##count(FN(name##_parameter))})) \
   ACTIVATION_KERNEL(name##_parameter, FASTACT_BACKWARD, count)
@@ -113,7 +114,7 @@ static INLINE void FN(sweep_gate)(FN(Formula) act, enum fastact_form form, const
   {ENTRY(name, FASTACT_FORWARD), ENTRY(name, FASTACT_DERIVATIVE), ENTRY(name, FASTACT_BACKWARD), \
    ENTRY(name, FASTACT_WITH_DERIVATIVE)},
 #define GATE(name, ...) {ENTRY(name, FASTACT_FORWARD), ENTRY(name, FASTACT_BACKWARD)},
-#define FROM_OUTPUT(name, ...) {ENTRY(name##_from_output, FASTACT_FORWARD)},
+#define FROM_OUTPUT(name, ...) {ENTRY(name##_from_output, FASTACT_FORWARD), ENTRY(name##_from_output, FASTACT_BACKWARD)},
 #define PARAMETER_GRADIENT(name, ...) {ENTRY(name##_parameter, FASTACT_BACKWARD)},
 const FN(Kernel) CAT(FN(kernels), ISA)[][FASTACT_FORMS] = {
 #include "activations.def"

@@ -127,6 +127,7 @@ static INLINE Pair FN(log_of_sum)(FN(KnownV) others) {
   Pair u = exact_sum(one, o.hi);
   u.lo = u.lo + o.lo;
   M tiny = vlt(o.hi, vset(PICK(0x1p-30f, 0x1p-60)));
-  Pair log = pair_select(tiny, o, log_ratio(binary_ratio(u, pair(one, zero))));
+  Binade b = binade(u.hi);
+  Pair log = pair_select(tiny, o, log_sum(b.k, pair(u.hi * b.down - one, u.lo * b.down)));
   return pair_select(vlt(vabs(others.peak), vset(INFINITY)), log, pair(others.hi, zero));
 }

@@ -32,7 +32,7 @@ enum fastact_dtype {
 enum fastact_kind {
   FASTACT_ACTIVATION,        /* f(x, parameters), all four forms */
   FASTACT_GATE,              /* x * act(gate): forward, and a backward that gives (dx, dgate) */
-  FASTACT_FROM_OUTPUT,       /* f' in terms of y = f(x): forward only */
+  FASTACT_FROM_OUTPUT,       /* f' in terms of y = f(x): forward, and a backward that gives grad * f' */
   FASTACT_PARAMETER_GRADIENT /* grad * df/dparameter: backward only */
 };
 

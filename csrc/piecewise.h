@@ -2,9 +2,9 @@
 
 #define unless_nan FN(unless_nan)
 #define within FN(within)
-#define Line FN(Line)
-#define line FN(line)
-#define between FN(between)
+#define Crossing FN(Crossing)
+#define crossing FN(crossing)
+#define where_between FN(where_between)
 
 /* What is not x's own NaN. */
 static INLINE V unless_nan(V x, V y) { return vsel(vordered(x), y, x); }
@@ -66,62 +66,68 @@ static INLINE VD FN(softshrink)(V x, V lambd) {
   return (VD){unless_nan(x, f), unless_nan(x, vsel(right, one, vsel(left, one, zero)))};
 }
 
-/* slope * x + offset, and whether that is inside of its bounds: 1 or 0 */
+/* Where slope * x + offset meets a bound: the largest number up to there and the least from there on, one and the same if it
+ * is a number. */
 typedef struct {
-  Pair y;
-  V inside;
-} Line;
+  V below, above;
+} Crossing;
 
-/* y is the exact value's pair. A value that rounds to a bound is inside if what was rounded away says so; a product that
- * underflows leaves only its sign to say it. */
-static INLINE Line line(V x, V slope, V offset, V low, V high) {
-  Pair product = exact_product(slope, x), sum = exact_sum(product.hi, offset);
-  M tiny = vlt(vabs(product.hi), vset(PICK(0x1p-100f, 0x1p-960))), finite = vlt(vabs(sum.hi), vset((T)INFINITY));
-  V zero = vset(0), one = vset(1);
-  V rest = vsel(finite, vsel(tiny, zero, sum.lo + product.lo), zero), y = sum.hi + rest;
-  V side = vsel(tiny, vcopysign(one, slope) * x, (sum.hi - y) + rest);
-  V above = vsel(vlt(low, y), one, vsel(vlt(y, low), zero, vsel(vlt(zero, side), one, zero)));
-  V below = vsel(vlt(y, high), one, vsel(vlt(high, y), zero, vsel(vlt(side, zero), one, zero)));
-  return (Line){pair(y, vsel(finite, (sum.hi - y) + rest, zero)), above * below};
+/* The quotient is mended until it is next to the exact one, and then on which side it is is told by its residual, which is
+ * exact. What does not vary is computed once for all x. */
+static INLINE Crossing crossing(V slope, V offset, V bound) {
+  V infinity = vset((T)INFINITY), zero = vset(0);
+  Pair rise = exact_sum(bound, -offset);
+  V up = vsel(vlt(vabs(rise.hi), vset(PICK(0x1p-60f, 0x1p-500))), vset(1 / SCALE_DOWN), vset(1)), steep = slope * up;
+  rise = pair_scaled(rise, up);
+  V q = rise.hi / steep, near = q + (vresidual(q, steep, rise.hi) + rise.lo) / steep;
+  near = vsel(vlt(vabs(near), infinity), near, q);
+  V side = (vresidual(near, steep, rise.hi) + rise.lo) * vcopysign(vset(1), slope);
+  V step = vfma(vabs(near), vset(PICK(0x1.000002p-24f, 0x1.0000000000001p-53)), vset(PICK(FLT_TRUE_MIN, DBL_TRUE_MIN)));
+  return (Crossing){vsel(vlt(side, zero), near - step, near), vsel(vlt(zero, side), near + step, near)};
 }
 
-/* min(max(slope * x + offset, min_val), max_val) */
+/* d where slope * x + offset is between two bounds, else 0: told by x, in exact arithmetic */
+static INLINE V where_between(V x, V slope, V offset, V low, V high, V d) {
+  M falling = vlt(slope, vset(0));
+  Crossing left = crossing(slope, offset, vsel(falling, high, low)),
+           right = crossing(slope, offset, vsel(falling, low, high));
+  return unless_nan(x, within(x, left.below, right.above, d, vset(0)));
+}
+
+/* min(max(slope * x + offset, min_val), max_val); without an offset 0 keeps its sign */
 static INLINE VD FN(clipped_linear)(V x, V slope, V offset, V min_val, V max_val) {
-  Line l = line(x, slope, offset, min_val, max_val);
-  V zero = vset(0), y = vsel(vlt(zero, vabs(x)), l.y.hi, vsel(vlt(zero, vabs(l.y.hi)), l.y.hi, x)); /* 0 has the sign of x */
-  return (VD){vmin(max_val, vmax(min_val, y)), unless_nan(x, vsel(vlt(vset(0), l.inside), slope, vset(0)))};
+  V signed_offset = vsel(vlt(vabs(offset), vset(PICK(FLT_TRUE_MIN, DBL_TRUE_MIN))), vset(C(-0.0)), offset);
+  V y = vfma_exact(slope, x, signed_offset);
+  return (VD){vmin(max_val, vmax(min_val, y)), where_between(x, slope, offset, min_val, max_val, slope)};
 }
 
-/* min(max(alpha * x + beta, 0), 1). Where alpha is 1/6 rounded it stands for 1/6, and all is done with 6 alpha and 6 beta.
- */
+/* min(max(alpha * x + beta, 0), 1). Where alpha is 1/6 rounded it stands for 1/6: what it lacks is added, and where the line
+ * begins is told with 6 alpha and 6 beta. */
 static INLINE VD FN(hard_sigmoid)(V x, V alpha, V beta) {
-  V zero = vset(0), one = vset(1), six = vset(6), alpha_minus = vabs(alpha - vset(SIXTH));
-  M sixth = vlt(alpha_minus, vset(PICK(FLT_MIN, DBL_MIN)));
+  V zero = vset(0), one = vset(1), six = vset(6);
+  M sixth = vlt(vabs(alpha - vset(SIXTH)), vset(PICK(FLT_MIN, DBL_MIN)));
+  V reach = vsel(sixth, vset(1 / SCALE_DOWN), zero), inside = vmin(reach, vmax(-reach, x));
   V slope = vsel(sixth, one, alpha), offset = vsel(sixth, six * beta, beta), high = vsel(sixth, six, one);
-  Line l = line(x, slope, offset, zero, high);
-  Pair scale = pair_select(sixth, pair(vset(SIXTH), vset(SIXTH_LO)), pair(one, zero));
-  V clamped = vmin(high, vmax(zero, l.y.hi)), rest = vsel(vlt(zero, l.inside), l.y.lo, zero);
-  V f = vsel(vlt(clamped, high), pair_round(pair_product(scale, pair(clamped, rest))), one);
-  return (VD){unless_nan(x, f), unless_nan(x, vsel(vlt(zero, l.inside), alpha, zero))};
+  V y = vfma(inside, vset(SIXTH_LO), vfma_exact(alpha, x, beta)), y6 = x + vsel(sixth, offset, vset((T)INFINITY));
+  return (VD){vmin(one, vmax(zero, vmin(y6, y))), where_between(x, slope, offset, zero, high, alpha)};
 }
 
-/* x relu6(x + 3) / 6; f' = x / 3 + 1/2 between the kinks */
+/* x relu6(x + 3) / 6; f' = x / 3 + 1/2 between the kinks. f is the same on either side of its least at -3/2: so z is the one
+ * of x and -3 - x that is right of there, where z / 2 + z^2 / 6 does not cancel. */
 static INLINE VD FN(hard_swish)(V x) {
-  V three = vset(3), inside = vmax(-three, vmin(three, x));
-  Pair f = pair_product(exact_sum(inside, three), pair(vset(SIXTH), vset(SIXTH_LO)));
-  Pair slope = exact_product(inside, vset(THIRD)), d = exact_sum(vset(C(0.5)), slope.hi);
-  d.lo += vfma(inside, vset(THIRD_LO), slope.lo);
-  V right = vsel(vlt(x, three), pair_round(d), vset(1));
-  V left = vcopysign(pair_times(f, inside), x);
-  return (VD){vsel(vlt(three, x), x, left), unless_nan(x, vsel(vlt(-three, x), right, vset(0)))};
+  V three = vset(3), inside = vmax(-three, x), z = vmax(-three - inside, inside);
+  V f = vfma_exact(z, pair_times(pair(vset(SIXTH), vset(SIXTH_LO)), z), C(0.5) * z);
+  V d = vfma(x, vset(THIRD_LO), vfma_exact(x, vset(THIRD), vset(C(0.5))));
+  V last = vset(PICK(0x1.7ffffep+1f, 0x1.7ffffffffffffp+1)); /* before 3 */
+  return (VD){vsel(vlt(three, x), x, vcopysign(f, x)), vsel(vlt(x, -last), vset(0), vsel(vlt(last, x), vset(1), d))};
 }
 
 /* x if x >= 1 else (x + 1)^2 / 4 if x > -1 else 0; f' = (x + 1) / 2 between */
 static INLINE VD FN(sparse_plus)(V x) {
-  V one = vset(1), inside = vmax(-one, vmin(one, x));
-  Pair y = exact_sum(inside, one);
-  V d = C(0.5) * pair_round(y);
-  return (VD){vsel(vlt(one, x), x, C(0.25) * pair_round(pair_product(y, y))), d};
+  V one = vset(1), inside = vmax(-one, x);
+  Pair y = fast_sum(one, inside);
+  V half = C(0.5) * y.hi;
+  return (VD){vsel(vlt(one, x), x, vfma_exact(half, half, half * y.lo)), C(0.5) * (vmin(one, inside) + one)};
 }
 
 /* min(max((x + 1) / 2, 0), 1) */

@@ -1,6 +1,8 @@
 /* The elementary functions behind the activations, as activations of their own. Rules are those of activations.h. */
 
 #define invalid_where FN(invalid_where)
+#define log_and_inverse FN(log_and_inverse)
+#define log_odds FN(log_odds)
 
 /* NaN where `outside` is set, with the flag of an invalid operation; 0 elsewhere */
 static INLINE V invalid_where(M outside) { return vsel(outside, vset((T)INFINITY), vset(0)) * vset(0); }
@@ -17,52 +19,69 @@ static INLINE VD FN(exp)(V x) {
   return (VD){y, y};
 }
 
-/* exp(x) - 1 = (2^n - 1) + 2^n (exp(x) / 2^n - 1), and exp(x) where 1 is nothing beside it */
+/* exp(x) - 1 = (2^n - 1) + 2^n (exp(x) / 2^n - 1), and exp(x) where 1 is nothing beside it, which is rare */
 static INLINE VD FN(expm1)(V x) {
-  V limit = vset(EXP_LIMIT), down;
-  Exp e = exp_any(vmax(-limit, vmin(limit, x)), &down);
-  V exp = pair_round(exp_mantissa(e)) * e.power * down;
-  V power = vmax(vset(NEGLIGIBLE), e.power * down), s = e.s * power;
-  Pair sum = exact_sum(power, vset(-1)), whole = exact_sum(sum.hi, s);
-  V f = whole.hi + (whole.lo + vfma(e.lo, power, sum.lo));
-  return (VD){vsel(vlt(vset(PICK(64.0f, 512.0)), x), exp, vcopysign(f, x)), exp};
+  V zero = vset(0), large = vset(PICK(64.0f, 512.0)), exp = FN(exp)(x).f;
+  Exp e = exp_short(vmin(large, vmax(vset(PICK(-32.0f, -64.0)), x)), &zero, zero);
+  Pair sum = exact_sum(e.power, vset(-1)), whole = fast_sum(sum.hi, e.power * e.s);
+  V f = vcopysign(whole.hi + (whole.lo + vfma(e.lo, e.power, sum.lo)), x);
+  return (VD){vall(vlt(x, large)) ? f : vsel(vlt(large, x), exp, f), exp};
 }
 
-/* log(1 + x); f' = 1 / (1 + x), scaled until it is rounded. A large argument is scaled for the logarithm too. */
+/* log(2^more u) and 1 / u, u = u.hi + u.lo positive and of middling size */
+static INLINE VD log_and_inverse(Pair u, V more) {
+  Binade b = binade(u.hi);
+  Inverse inverse = inverse_of(u);
+  return (VD){pair_round(log_sum(b.k + more, pair(u.hi * b.down - C(1), u.lo * b.down))),
+              vfma(inverse.r, inverse.e, inverse.r)};
+}
+
+/* log(1 + x); f' = 1 / (1 + x). The huge are scaled for both. */
 static INLINE VD FN(log1p)(V x) {
-  V one = vset(1), zero = vset(0), infinity = vset((T)INFINITY), minus_one = vset(-1), down = vset(SCALE_DOWN);
-  V inside = vmax(minus_one, vmin(vset(PICK(FLT_MAX, DBL_MAX)), x));
-  M large = vlt(vset(PICK(0x1p60f, 0x1p500)), inside), tiny = vlt(vabs(x), vset(PICK(0x1p-30f, 0x1p-60)));
-  Pair u = exact_sum(one, inside);
-  Ratio r = binary_ratio(pair_scaled(u, vsel(large, down, one)), pair(one, zero));
-  r.k = r.k + vsel(large, vset(SCALE_BITS), zero);
-  V f = vsel(vlt(x, infinity), vsel(tiny, x, pair_round(log_ratio(r))), x);
-  Inverse inverse = inverse_of(pair_scaled(u, down));
-  V d = vfma(inverse.r, inverse.e, inverse.r) * down;
-  V nan = invalid_where(vlt(x, minus_one)) + invalid_where(vlt(vabs(x - minus_one), down));
-  M defined = vlt(minus_one, x), pole = vordered(x), outside = vlt(x, minus_one);
-  f = vsel(defined, f, vsel(outside, nan, vsel(pole, -infinity, x)));
-  d = vsel(defined, vsel(vlt(x, infinity), d, zero), vsel(outside, nan, vsel(pole, infinity, x)));
-  return (VD){f, d};
+  V one = vset(1), zero = vset(0), infinity = vset((T)INFINITY), huge = vset(PICK(0x1p100f, 0x1p900)),
+    down = vset(SCALE_DOWN);
+  Pair u = exact_sum(one, x);
+  VD y = log_and_inverse(u, zero);
+  y.f = vcopysign(y.f, x);
+  if (vall(vlt(zero, u.hi)) && vall(vlt(x, huge))) return y;
+
+  V largest = vset(PICK(FLT_MAX, DBL_MAX)), minus_one = vset(-1), inside = vmin(largest, vmax(huge, x));
+  VD far = log_and_inverse(pair(inside * down, zero), vset(SCALE_BITS));
+  M is_far = vlt(huge, inside), finite = vlt(x, infinity), above = vlt(minus_one, x), below = vlt(x, minus_one),
+    number = vordered(x);
+  y.f = vsel(is_far, vsel(finite, far.f, x), y.f);
+  y.d = vsel(is_far, vsel(finite, far.d * down, zero), y.d);
+  V nan = invalid_where(below) + invalid_where(vlt(vabs(x - minus_one), down));
+  y.f = vsel(above, y.f, vsel(below, nan, vsel(number, -infinity, x)));
+  y.d = vsel(above, y.d, vsel(below, nan, vsel(number, infinity, x)));
+  return y;
+}
+
+/* log(2^more p / rest), whose numerator p / 2^k - rest is exact, and 1 / (p rest); rest = 1 - x */
+static INLINE VD log_odds(V p, Pair rest, V more) {
+  V r = vreciprocal(rest.hi);
+  Binade b = binade(p * r);
+  Pair top = fast_sum(p * b.down - rest.hi, -rest.lo);
+  V z = top.hi * r, left = (vresidual(z, rest.lo, vresidual(z, rest.hi, top.hi)) + top.lo) * r;
+  Pair product = exact_product(p, rest.hi);
+  Inverse inverse = inverse_of(pair(product.hi, vfma(p, rest.lo, product.lo)));
+  return (VD){pair_round(log_sum(b.k + more, pair(z, left))), vfma(inverse.r, inverse.e, inverse.r)};
 }
 
 /* log(x / (1 - x)); f' = 1 / (x (1 - x)). A tiny x is scaled up, so that it may be subnormal. */
 static INLINE VD FN(logit)(V x) {
-  V one = vset(1), zero = vset(0), infinity = vset((T)INFINITY), up = vset(1 / SCALE_DOWN);
-  V inside = vmax(zero, vmin(one, x));
-  M tiny = vlt(inside, vset(SCALE_DOWN));
-  Pair rest = exact_sum(one, -inside), p = pair(inside * vsel(tiny, up, one), zero);
-  Ratio r = binary_ratio(p, rest);
-  r.k = r.k - vsel(tiny, vset(SCALE_BITS), zero);
-  V f = pair_round(log_ratio(r));
-  Inverse inverse = inverse_of(pair_product(pair(inside * up, zero), rest));
-  V d = vfma(inverse.r, inverse.e, inverse.r) * up;
+  V one = vset(1), zero = vset(0), infinity = vset((T)INFINITY), tiny = vset(PICK(0x1p-60f, 0x1p-500)),
+    up = vset(1 / SCALE_DOWN);
+  VD y = log_odds(x, exact_sum(one, -x), zero);
+  if (vall(vlt(tiny, x)) && vall(vlt(x, one))) return y;
+
+  VD far = log_odds(vmin(tiny, x) * up, pair(one, zero), vset(-SCALE_BITS));
   V in = within(x, zero, one, one, zero), nan = invalid_where(vlt(in, one));
-  M defined = vlt(zero, in), below = vlt(x, zero), above = vlt(one, x);
+  M usual = vlt(tiny, x), defined = vlt(zero, in), below = vlt(x, zero), above = vlt(one, x);
   V end = vsel(vlt(x, vset(C(0.5))), -infinity, infinity);
-  f = vsel(defined, f, vsel(below, nan, vsel(above, nan, unless_nan(x, end))));
-  d = vsel(defined, d, vsel(below, nan, vsel(above, nan, unless_nan(x, infinity))));
-  return (VD){f, d};
+  y.f = vsel(defined, vsel(usual, y.f, far.f), vsel(below, nan, vsel(above, nan, unless_nan(x, end))));
+  y.d = vsel(defined, vsel(usual, y.d, far.d * up), vsel(below, nan, vsel(above, nan, unless_nan(x, infinity))));
+  return y;
 }
 
 /* Beyond it exp(-a^2) and erfc(a) underflow; MILLS_LIMIT / sqrt2 is more. */

@@ -21,7 +21,9 @@ static INLINE V vfma(V a, V b, V c) { return OP(fmadd)(a, b, c); }
 static INLINE V vresidual(V a, V b, V c) { return OP(fnmadd)(a, b, c); } /* c - a*b, rounded once */
 static INLINE V vfma_once(V a, V b, V c) { return vfma(a, b, c); }
 static INLINE V vfma_always(V a, V b, V c) { return vfma(a, b, c); }
+static INLINE V vfma_exact(V a, V b, V c) { return vfma(a, b, c); }
 static INLINE V vreciprocal(V a) { return vset(1) / a; }
+static INLINE V vrsqrt(V a) { return vset(1) / OP(sqrt)(a); }
 /* The second operand where either is NaN, so that vmin(bound, x) lets NaN through. */
 static INLINE V vmin(V a, V b) { return OP(min)(a, b); }
 static INLINE V vmax(V a, V b) { return OP(max)(a, b); }

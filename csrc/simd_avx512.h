@@ -24,12 +24,18 @@ static INLINE V vfma(V a, V b, V c) { return OP(fmadd)(a, b, c); }
 static INLINE V vresidual(V a, V b, V c) { return OP(fnmadd)(a, b, c); } /* c - a*b, rounded once */
 static INLINE V vfma_once(V a, V b, V c) { return vfma(a, b, c); }
 static INLINE V vfma_always(V a, V b, V c) { return vfma(a, b, c); }
+static INLINE V vfma_exact(V a, V b, V c) { return vfma(a, b, c); }
 #if REAL == 32
 static INLINE V vreciprocal(V a) { return _mm512_rcp14_ps(a); }
+static INLINE V vrsqrt(V a) { return _mm512_rsqrt14_ps(a); }
 #else
 static INLINE V vreciprocal(V a) {
   V r = _mm512_rcp14_pd(a);
   return vfma(r, vresidual(r, a, vset(1)), r);
+}
+static INLINE V vrsqrt(V a) {
+  V r = _mm512_rsqrt14_pd(a);
+  return vfma(C(0.5) * r, vresidual(r * a, r, vset(1)), r);
 }
 #endif
 /* The second operand where either is NaN, so that vmin(bound, x) lets NaN through. */

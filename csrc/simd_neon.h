@@ -47,7 +47,9 @@ static INLINE V vfma(V a, V b, V c) { return Q(vfma)(c, a, b); }
 static INLINE V vresidual(V a, V b, V c) { return Q(vfms)(c, a, b); } /* c - a*b, rounded once */
 static INLINE V vfma_once(V a, V b, V c) { return vfma(a, b, c); }
 static INLINE V vfma_always(V a, V b, V c) { return vfma(a, b, c); }
+static INLINE V vfma_exact(V a, V b, V c) { return vfma(a, b, c); }
 static INLINE V vreciprocal(V a) { return vset(1) / a; }
+static INLINE V vrsqrt(V a) { return vset(1) / Q(vsqrt)(a); }
 static INLINE M vlt(V a, V b) { return Q(vclt)(a, b); }
 static INLINE M vordered(V a) { return Q(vceq)(a, a); }
 static INLINE int vall(M m) { return vminvq_u32(MASK_WORDS(m)) != 0; }

@@ -22,4 +22,13 @@ static INLINE V vfma_always(V a, V b, V c) {
   return sum + (((p - (sum - from_c)) + (c - from_c)) + rest);
 }
 
+/* a*b + c, rounded once, whatever cancels: the sum's error is Knuth's, that of the product a's halves'. A product so small
+ * that its residual underflows, or that overflows, stands for itself. */
+static INLINE V vfma_exact(V a, V b, V c) {
+  V p = a * b, sum = p + c, from_c = sum - p, infinity = vset((T)INFINITY), ah = FN(upper_half)(a);
+  V whole = sum + (((p - (sum - from_c)) + (c - from_c)) - vresidual(a - ah, b, vresidual(ah, b, p)));
+  return vsel(vlt(vset(PICK(0x1p-100f, 0x1p-960)), vabs(p)), vsel(vlt(vabs(sum), infinity), whole, sum), sum);
+}
+
 static INLINE V vreciprocal(V a) { return vset(1) / a; }
+static INLINE V vrsqrt(V a) { return vset(1) / vsqrt(a); }

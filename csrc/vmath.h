@@ -10,9 +10,10 @@
 #define exp_parts FN(exp_parts)
 #define exp_any FN(exp_any)
 #define exp_where FN(exp_where)
-#define Ratio FN(Ratio)
-#define binary_ratio FN(binary_ratio)
-#define log_ratio FN(log_ratio)
+#define Binade FN(Binade)
+#define binade FN(binade)
+#define log1p_bend FN(log1p_bend)
+#define log_sum FN(log_sum)
 #define erf_small FN(erf_small)
 #define Root FN(Root)
 #define root_of_sum FN(root_of_sum)
@@ -106,6 +107,12 @@ static const float atanh_p_f32[] = {0x1.555558p-2f, 0x1.9996dap-3f, 0x1.2504bep-
 static const double atanh_p_f64[] = {0x1.5555555555535p-2, 0x1.99999999a0728p-3, 0x1.249249208e871p-3, 0x1.c71c741b0c357p-4,
                                      0x1.745cb43b08572p-4, 0x1.3b1dd5e72b8d9p-4, 0x1.106814ba287b8p-4, 0x1.efd3057c8a8p-5,
                                      0x1.55c965d9071aep-5, 0x1.5c6151569923ep-4};
+#endif
+
+/* log(1 + z) = z + z^2 q(z), sqrt(1/2) <= 1 + z <= sqrt(2): relative error 2^-30.2 */
+#if REAL == 32
+static const float log_q_f32[] = {-0x1p-1f,       0x1.555546p-2f,  -0x1.000002p-2f, 0x1.99a55ep-3f,  -0x1.555e42p-3f,
+                                  0x1.232c14p-3f, -0x1.fbd856p-4f, 0x1.e7516ap-4f,  -0x1.dffe34p-4f, 0x1.1587bcp-4f};
 #endif
 
 /* erf(x) / x = 2 / sqrt(pi) + w p(w), w = x^2 <= 1/4: relative error 2^-65 */
@@ -308,27 +315,34 @@ static INLINE Pair one_minus_exp(Exp e, Pair d) {
 /* (atanh(sqrt(w)) / sqrt(w) - 1) / w for w in [0, 1/9] */
 static INLINE V atanh_tail(V w) { return polynomial(w, FN(atanh_p), COUNT(FN(atanh_p))); }
 
-/* p / q = 2^k (1 + s) / (1 - s), |s| <= 0.172 */
+/* For a positive normal y: the k that brings y / 2^k between sqrt(1/2) and sqrt(2), and 2^-k */
 typedef struct {
-  V k;
-  Pair s;
-} Ratio;
+  V k, down;
+} Binade;
 
-/* For positive p and q whose quotient is within 2^+-100 (float32) or 2^+-1000: k makes p / 2^k and q differ by less than a
- * factor sqrt 2, so that the difference of their hi parts is exact. */
-static INLINE Ratio binary_ratio(Pair p, Pair q) {
-  V k = vexponent(p.hi / q.hi * vset(C(1.41421356))) - vset(EXPONENT_BIAS);
-  V down = vshift_to_exponent(vset(PICK(0x1.8p23f, 0x1.8p52) + (T)EXPONENT_BIAS) - k);
-  Pair a = pair_scaled(p, down), sum = exact_sum(a.hi, q.hi);
-  sum.lo += a.lo + q.lo;
-  return (Ratio){k, pair_quotient(fast_sum(a.hi - q.hi, a.lo - q.lo), sum)};
+static INLINE Binade binade(V y) {
+  V k = vexponent(y * vset(C(0.70710678))) - vset(EXPONENT_BIAS - 1);
+  return (Binade){k, vshift_to_exponent(vset(PICK(0x1.8p23f, 0x1.8p52) + (T)EXPONENT_BIAS) - k)};
 }
 
-/* log(p / q) = k ln2 + 2 atanh(s) */
-static INLINE Pair log_ratio(Ratio r) {
-  V s = pair_round(r.s), w = s * s, ln2 = r.k * vset(LN2_HI);
-  Pair sum = exact_sum(ln2, C(2) * r.s.hi);
-  return fast_sum(sum.hi, sum.lo + vfma(C(2) * s * w, atanh_tail(w), vfma(r.k, vset(LN2_LO), C(2) * r.s.lo)));
+/* log(1 + z) - z for z in [sqrt(1/2) - 1, sqrt(2) - 1]: a polynomial in float32; in float64 z is the rest of 2 s, and the
+ * series is atanh(s)'s, s = z / (2 + z) */
+static INLINE V log1p_bend(V z) {
+#if REAL == 32
+  V square = z * z;
+  return vfma(square * z, polynomial(z, FN(log_q) + 1, COUNT(FN(log_q)) - 1), C(-0.5) * square);
+#else
+  V below = vset(2) + z, r = vreciprocal(below), q = z * r, s = vfma(q, vresidual(r, below, vset(1)), q), w = s * s;
+  V half_square = C(0.5) * z * z;
+  return vfma(s, vfma(C(2) * w, atanh_tail(w), half_square), -half_square);
+#endif
+}
+
+/* log(2^k (1 + z.hi + z.lo)): k ln2 + z.hi is exact in two parts, and what the bend misses of z is not lost */
+static INLINE Pair log_sum(V k, Pair z) {
+  Pair sum = fast_sum(k * vset(LN2_HI), z.hi), whole = fast_sum(z.hi, z.lo);
+  V rest = vfma(-whole.hi, whole.lo, sum.lo + vfma(k, vset(LN2_LO), z.lo));
+  return pair(sum.hi, log1p_bend(whole.hi) + rest);
 }
 
 #if REAL == 64

@@ -171,6 +171,7 @@ sigmoid: np.ufunc
 sigmoid_backward: np.ufunc
 sigmoid_derivative: np.ufunc
 sigmoid_from_output: np.ufunc
+sigmoid_from_output_backward: np.ufunc
 sigmoid_with_derivative: np.ufunc
 silu: np.ufunc
 silu_backward: np.ufunc
@@ -213,6 +214,7 @@ tanh: np.ufunc
 tanh_backward: np.ufunc
 tanh_derivative: np.ufunc
 tanh_from_output: np.ufunc
+tanh_from_output_backward: np.ufunc
 tanh_with_derivative: np.ufunc
 tanhshrink: np.ufunc
 tanhshrink_backward: np.ufunc

@@ -22,7 +22,7 @@ class Form(IntEnum):
 FORMS = {
     "activation": tuple(Form),
     "gate": (Form.forward, Form.backward),
-    "from_output": (Form.forward,),
+    "from_output": (Form.forward, Form.backward),
     "parameter_gradient": (Form.backward,),
 }
 
@@ -114,6 +114,8 @@ def _bounds(row: dict[str, Any], form: Form) -> str:
         return "the activation's own bound, and one rounding for each further factor"
     if row["kind"] == "parameter_gradient":
         return f"df/dparameter {value}, one rounding for the product, summed in float64"
+    if row["kind"] == "from_output":
+        slope = value
     return {
         Form.forward: f"f {value}",
         Form.derivative: f"f' {slope}",

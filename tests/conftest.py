@@ -1,5 +1,6 @@
 """Fixtures: every instruction set of this machine, forced and proven; every row of the table."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -9,8 +10,19 @@ sys.path.append(str(Path(__file__).parents[1]))
 import numpy as np
 import pytest
 from cases import CASES, DEFAULT_CASES, DTYPES
+from hypothesis import settings
 
 import fastact
+
+# Tests of any input: the same few hundred examples in every run, or with `make fuzz` as many new
+# ones as it is asked for.
+settings.register_profile(
+    "default", deadline=None, derandomize=True, database=None, max_examples=300
+)
+settings.register_profile(
+    "fuzz", deadline=None, max_examples=int(os.environ.get("EXAMPLES", 20_000)), print_blob=True
+)
+settings.load_profile("default")
 
 
 def run_anything_on(name):

@@ -111,13 +111,16 @@ def test_forms_agree(case, patterns, isa):
 
 @pytest.mark.parametrize("op", fastact.ops("from_output"), ids=lambda op: op.name)
 def test_from_output(op, dtype, isa):
-    """Every scale of y, also outside the range of the activation."""
+    """Every scale of y, also outside the range of the activation; backward is grad times it."""
     rng = np.random.default_rng(5)
     y = np.concatenate([rng.uniform(-1, 1, 4000), 1 - np.exp2(rng.uniform(-60, 0, 2000))])
     y = np.concatenate([y, np.exp2(rng.uniform(-300, 60, 2000)), -y]).astype(dtype)
     reference, rest = split([value(op.name, float(v)) for v in y])
     rest = rest if dtype is np.float64 else 0.0
     got = op.functions["forward"](y)
+    grad = rng.normal(size=y.size).astype(dtype)
+    with np.errstate(all="ignore"):
+        assert_same_bits(op.functions["backward"](grad, y), grad * got)
     error = ulp_error(got, reference, rest)
     worst = np.argmax(error)
     claim, _ = op.max_ulp[np.dtype(dtype).name]

@@ -8,7 +8,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from cases import assert_same_bits
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from trees import close, copied, exact_norm, leaves
 
@@ -64,7 +64,6 @@ def spread_out(tree):
     return memory
 
 
-@settings(deadline=None, max_examples=60)
 @given(tree=trees(), name=st.sampled_from(sorted(CALLS)))
 def test_any_tree(tree, name):
     before = copied(tree)
@@ -99,13 +98,11 @@ def structure(tree):
     return None
 
 
-@settings(deadline=None, max_examples=60)
 @given(tree=trees(), ord=st.sampled_from([1, 2, 0.5, 3, np.inf]))
 def test_the_norm_of_any_tree(tree, ord):
     assert close(fastact.global_norm(tree, ord), exact_norm(leaves(tree), ord))
 
 
-@settings(deadline=None, max_examples=40)
 @given(a=arrays(), data=st.data())
 def test_slices_along_any_axes(a, data):
     if a.ndim == 0:

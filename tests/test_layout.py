@@ -16,7 +16,7 @@ from cases import (
     assert_same_bits,
     outputs,
 )
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import fastact
@@ -162,7 +162,6 @@ def test_two_dimensions(function, layout):
     assert_all_same_bits(function(*each(lambda a: layout(a).T, inputs)), each(np.transpose, wanted))
 
 
-@settings(max_examples=600, deadline=None, derandomize=True, database=None)
 @given(data=st.data())
 def test_any_view_of_any_function(data):
     """Any basic index, any permutation of axes: the bits of each element alone."""

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HEX_FLOAT = r"-?0x[0-9a-f.]+p[-+]?\d+f?"
 
 
-@pytest.mark.parametrize("table", ["exp", "log1p", "constants", "mills"])
+@pytest.mark.parametrize("table", ["exp", "log", "log1p", "constants", "mills"])
 def test_kernels_have_the_constants_of_the_fit(table):
     """Every coefficient that tools/minimax.py prints, and the leading part of every constant."""
     done = subprocess.run(
@@ -30,7 +30,7 @@ def test_kernels_have_the_constants_of_the_fit(table):
         assert set(leading) <= in_kernels
     else:
         numbers = re.findall(HEX_FLOAT, done.stdout)
-        assert len(numbers) > 10
+        assert len(numbers) > 8
         assert set(numbers) <= in_kernels
 
 

@@ -3,10 +3,11 @@
 A development tool, not part of the package: the tables are pasted in those headers, and this
 script is how anybody can derive them again or check them. It needs mpmath (gmpy2 makes it fast).
 
-    python tools/minimax.py exp|expm1|log1p|mills|erf|tanhshrink|constants [--dtype float32|float64]
+    python tools/minimax.py exp|expm1|log|log1p|mills|erf|tanhshrink|constants [--dtype float64]
 
 exp        exp(r) = 1 + r + r**2*q(r) on |r| <= ln(2)/2*(1 + 2**-8), q(0) = 1/2
 expm1      expm1(r) = r + r**2*q(r) there, for float32 in float64 lanes
+log        log(1 + z) = z + z**2*q(z) on sqrt(1/2) <= 1 + z <= sqrt(2), q(0) = -1/2: float32
 log1p      atanh(s)/s = 1 + w*p(w), w = s**2 in [0, 1/9];
            log1p(z) = 2*atanh(z/(2 + z)) for z in [0, 1]
 mills      exp(a**2/2)*Phi(-a) = u*Q(t), u = 1/(a + k), t = (a - m)*u, a in [0, A]:
@@ -116,6 +117,14 @@ def fit_expm1(dtype):
     return Fit(t, y, [r**2 / mp.expm1(r) for r in t], degree)
 
 
+def fit_log(dtype):
+    degree = {"float32": 9}[dtype]  # float64's is log1p's
+    low, high = ((mp.sqrt(v) - 1) * (1 + mpf(2) ** -8) for v in (mpf(1) / 2, 2))
+    t = chebyshev_points(low, high, 12 * degree + 60)
+    y = [(mp.log1p(z) - z) / z**2 for z in t]
+    return Fit(t, y, [z**2 / mp.log1p(z) for z in t], degree, fixed=(-0.5,))
+
+
 def fit_log1p(dtype):
     degree = {"float32": 4, "float64": 9}[dtype]
     w = chebyshev_points(mpf(0), mpf(1) / 9, 12 * degree + 60)[1:]
@@ -171,6 +180,7 @@ def fit_tanhshrink(dtype):
 FITS = {
     "exp": fit_exp,
     "expm1": fit_expm1,
+    "log": fit_log,
     "log1p": fit_log1p,
     "mills": fit_mills,
     "erf": fit_erf,
@@ -225,9 +235,10 @@ def main():
     parser.add_argument("what", choices=[*FITS, "constants"])
     parser.add_argument("--dtype", choices=BITS, action="append")
     arguments = parser.parse_args()
-    fitted = ["float64"] if arguments.what in ("expm1", "mills", "erf") else list(BITS)
+    one = {"expm1": "float64", "mills": "float64", "erf": "float64", "log": "float32"}
+    fitted = [one[arguments.what]] if arguments.what in one else list(BITS)
     if not set(arguments.dtype or ()) <= set(fitted):
-        parser.error(f"there is no float32 table of {arguments.what}: see tools/pieces.py")
+        parser.error(f"{arguments.what} is fitted for {fitted[0]} only")
     for dtype in arguments.dtype or fitted:
         if arguments.what == "constants":
             for name, parts in constants(dtype).items():

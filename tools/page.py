@@ -81,7 +81,7 @@ def equations(op: fastact.Op) -> list[tuple[str, str]]:
             Form.forward: op.formula,
             Form.backward: "({}, {})".format(*gate_gradients(op)),
         },
-        "from_output": {Form.forward: op.formula},
+        "from_output": {Form.forward: op.formula, Form.backward: f"grad * {value}"},
         "parameter_gradient": {Form.backward: f"sum(grad * ({op.formula}))"},
     }[op.kind]
     return [(call(op, form), text) for form, text in parts.items()]
@@ -189,7 +189,9 @@ def summary() -> str:
     lists["gates, with `NAME_backward(grad, x, gate)`"] = [
         call(op, Form.forward) for op in fastact.ops("gate")
     ]
-    lists["f' from y = f(x)"] = [call(op, Form.forward) for op in fastact.ops("from_output")]
+    lists["f' from y = f(x), with `NAME_backward(grad, y)`"] = [
+        call(op, Form.forward) for op in fastact.ops("from_output")
+    ]
     lists["gradients of parameters"] = [
         call(op, Form.backward) for op in fastact.ops("parameter_gradient")
     ]

@@ -97,7 +97,7 @@ def expression(op, form, formula):
     if op.kind == "gate" and form is Form.backward:
         act = called(ast.parse(formula, mode="eval").body.right)
         return f"grad * {act}(gate), grad * x * {act}_derivative(gate)"
-    slope = formula if op.kind == "parameter_gradient" else op.derivative
+    slope = formula if op.kind in ("parameter_gradient", "from_output") else op.derivative
     return {
         Form.forward: formula,
         Form.derivative: slope,
