@@ -98,7 +98,7 @@ setup(
                     extra_compile_args=flags,
                     depends=HEADERS,
                 )
-                for name in ("_axis", "_call", "_cells", "_diagnostics", "_gradients")
+                for name in ("_axis", "_call", "_cells", "_diagnostics", "_direct", "_gradients")
             ),
         ],
         compiler_directives={"language_level": 3, "boundscheck": False, "wraparound": False},

@@ -2,7 +2,7 @@
 
 ``python -m bench.threads``                      what sharing gains where it was chosen
 ``python -m bench.threads --always``             where every large call is shared: what it costs
-``python -m bench.threads --sizes 16000000``     gigabytes a second, beside ``numpy.copyto``
+``python -m bench.threads --sizes 16000000``     gigabytes a second, beside those of copies
 """
 
 import argparse
@@ -11,6 +11,7 @@ from statistics import median
 import numpy as np
 
 import fastact
+from bench.ceilings import copies
 from fastact import _ufuncs
 from fastact.lab.timing import interleaved
 
@@ -28,7 +29,7 @@ def cell(names: list[str], n: int, dtype: type, counts: tuple[int, ...]) -> dict
         getattr(fastact, name)(x, out=y)
 
     calls = {(name, t): lambda n=name, t=t: call(n, t) for name in names for t in counts}
-    calls["copyto", 1] = lambda: np.copyto(y, x)
+    calls |= {(how, 1): copy for how, copy in copies(x, y, 1).items()}
     return interleaved(calls, rounds=15, min_time=2e-3)
 
 
@@ -49,12 +50,17 @@ def main() -> None:
     for n in options.sizes:
         times = cell(options.ops, n, dtype, (1, options.threads))
         size = 2 * n * np.dtype(dtype).itemsize
-        print(f"n = {n}: copyto {size / min(times['copyto', 1]) / 1e9:.1f} GB/s")
+        rates = {
+            who: size / min(samples) / 1e9 for (who, count), samples in times.items() if count == 1
+        }
+        copied = {who: rate for who, rate in rates.items() if who not in options.ops}
+        print(f"n = {n}: " + ", ".join(f"{who} {rate:.1f} GB/s" for who, rate in copied.items()))
         for name in options.ops:
             one, more = times[name, 1], times[name, options.threads]
             gain = median(a / b for a, b in zip(one, more, strict=True))
             print(
-                f"  {name:12} {min(one) * 1e6:10.1f} us, {size / min(one) / 1e9:5.1f} GB/s;"
+                f"  {name:12} {min(one) * 1e6:10.1f} us, {rates[name]:5.1f} GB/s,"
+                f" {rates[name] / max(copied.values()):4.0%} of a copy;"
                 f" on {options.threads} threads {min(more) * 1e6:10.1f} us,"
                 f" {min(one) / min(more):.2f}x by minima, {gain:.2f}x by medians"
             )

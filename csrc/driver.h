@@ -6,10 +6,10 @@
  * there (stream.h). */
 
 enum {
-  FN(STAGE) = 4096 / sizeof(T), /* elements of a block that is staged */
-  FN(STRETCH) = 16384,          /* of one that is not */
-  FN(BURST) = 1024 / sizeof(T), /* of one that is streamed: reads and writes take turns at the memory */
-  FN(PIECE) = 65536 / sizeof(T) /* of a trial whether to stream */
+  FN(STAGE) = 4096 / sizeof(T),  /* elements of a block that is staged */
+  FN(STRETCH) = 16384,           /* of one that is not */
+  FN(BURST) = 2048 / sizeof(T),  /* of one that is streamed: reads and writes take turns at the memory */
+  FN(PIECE) = 131072 / sizeof(T) /* of a trial whether to stream */
 };
 
 /* How n elements in memory become T and back; storing returns the flags that its rounding deserves. */
@@ -141,9 +141,11 @@ static INLINE void FN(run_direct)(FN(Job) *job, size_t first, size_t n, int stre
   for (int k = 0; k < job->nout; k++)
     out[k] = streamed ? job->stage[job->nin + k] : (T *)job->operands[job->nin + k] + first;
   FN(run_kernel)(job, in, step, out, n);
-  if (streamed)
-    for (int k = 0; k < job->nout; k++)
-      stream((char *)((T *)job->operands[job->nin + k] + first), (const char *)out[k], n * sizeof(T));
+  if (!streamed) return;
+  for (int k = 0; k < job->nin; k++)
+    if (step[k]) prefetch((const char *)(in[k] + n), n * sizeof(T));
+  for (int k = 0; k < job->nout; k++)
+    stream((char *)((T *)job->operands[job->nin + k] + first), (const char *)out[k], n * sizeof(T));
 }
 
 /* Elements [first, first + n) of an input, into its stage. A parameter that is its default rounded to the type in memory is

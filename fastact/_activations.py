@@ -10,6 +10,7 @@ from typing import Any
 
 from fastact import _ufuncs
 from fastact._call import ParametricUfunc
+from fastact._direct import call_past_numpy
 from fastact._forms import FORMS, Form, arguments, docstring
 from fastact._parametric import Parameter, ParameterGradient
 
@@ -67,7 +68,7 @@ def _function(row: dict[str, Any], form: Form) -> Callable[..., Any]:
     ufunc = _ufuncs.make_ufunc(row["row"], int(form), name, doc)
     parameters = tuple(Parameter(*p) for p in row["parameters"])
     if not parameters:
-        return ufunc
+        return call_past_numpy(ufunc)
     wrapper = ParameterGradient if row["kind"] == "parameter_gradient" else ParametricUfunc
     bound = _ufuncs.make_ufunc(row["row"], int(form), name, doc, bound=True)
     return wrapper(ufunc, bound, takes, parameters, doc)

@@ -1,6 +1,7 @@
 """Functions with parameters: callables over a real ufunc that has them as broadcast inputs."""
 
 from cpython.ref cimport Py_INCREF, PyObject
+from fastact._direct cimport call_directly
 from fastact._kernels cimport FASTACT_MAX_PARAMETERS
 from fastact._ufuncs cimport parameters_of_thread
 from libc.float cimport FLT_MAX, FLT_MIN
@@ -60,8 +61,9 @@ cdef class ParametricUfunc:
         Of `ufunc`.
     """
 
-    # The common call, arrays of float32 or float64 with numbers for parameters, goes to `bound`, which
-    # has only the arrays as inputs and gives the same: see `is_plain` for when it is taken.
+    # The common call, arrays of float32 or float64 with numbers for parameters, goes past NumPy if it can
+    # (`fastact._direct`), else to `bound`, which has only the arrays as inputs; both give the same: see
+    # `is_plain` for when.
     cdef vectorcallfunc vectorcall
     cdef readonly object ufunc
     cdef readonly tuple parameters
@@ -209,6 +211,9 @@ cdef PyObject *call(PyObject *function, PyObject **args, size_t nargsf, PyObject
         general = call_ufunc(self, args, given, kwnames)
         Py_INCREF(general)
         return <PyObject *>general
+    result = call_directly(<PyObject *>self.ufunc, args, out, numbers, self.nin - self.arrays)
+    if result != NULL:
+        return result
     for k in range(self.arrays):
         inputs[k] = args[k]
     inputs[self.arrays] = out

@@ -119,11 +119,9 @@ def rows():
 
 # --- ufuncs --------------------------------------------------------------------------------------
 
-cdef struct LoopData:
-    int row
-    fastact_form form
-    int dtype
-    int operands
+cdef void call_kernel(const LoopData *loop, char **operands, const Py_ssize_t *strides, size_t n) noexcept nogil:
+    """The kernel of a loop, for the other extension modules."""
+    fastact_call(<int>loop.dtype, loop.row, loop.form, operands, strides, n)
 
 
 cdef void loop(char **operands, cnp.npy_intp *shape, cnp.npy_intp *strides, void *data) noexcept nogil:

@@ -3,14 +3,13 @@
 import functools
 import inspect
 import pickle
-import re
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import ml_dtypes
 import numpy as np
 import pytest
-from cases import ALL_FUNCTIONS, FUNCTIONS, assert_all_same_bits, outputs, sample
+from cases import ALL_FUNCTIONS, FUNCTIONS, assert_all_same_bits, sample
+from outcome import assert_same_outcome, outcome
 
 import fastact
 
@@ -24,27 +23,6 @@ NUMBERS = (0.3, -2.5, 3, 0, -0.0, np.nan, np.inf, -np.inf, True)
 EDGES = (1e39, 3.4028235e38, 3.4028236e38, 1e-39, 1e-46, 5e-324, 7e4, 2**53 + 1, 2**63, 10**400)
 NUMPY_NUMBERS = (np.float32(0.3), np.float64(0.3), np.int8(2), np.array(0.3), [0.5])
 TYPES = ("f2", "f4", "f8", ">f4", ">f8", "i1", "i8", "?", ml_dtypes.bfloat16)
-
-
-def outcome(function, *args, **kwargs):
-    """What a call gave: arrays, or the error, and its warnings."""
-    with warnings.catch_warnings(record=True) as caught, np.errstate(all="warn"):
-        warnings.simplefilter("always")
-        try:
-            result = outputs(function(*args, **kwargs))
-        except Exception as error:  # whatever it is, both must raise it
-            # Shapes of parameters are listed, and operands are numbered, where they are inputs.
-            result = (type(error), re.sub(r" \(\)| output \d+", "", str(error)))
-    return result, sorted(str(warning.message) for warning in caught)
-
-
-def assert_same_outcome(got, wanted):
-    assert got[1] == wanted[1]
-    if isinstance(wanted[0][0], type):
-        assert got[0] == wanted[0]
-    else:
-        assert all(type(g) is type(w) for g, w in zip(got[0], wanted[0], strict=True))
-        assert_all_same_bits(got[0], wanted[0])
 
 
 def arrays(function, dtype, size=37):

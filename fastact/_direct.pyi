@@ -1,0 +1,9 @@
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+def call_past_numpy(ufunc: np.ufunc) -> np.ufunc: ...
+def result(
+    ufunc: np.ufunc, inputs: Sequence[Any], numbers: Sequence[float], *, out: Any = ...
+) -> Any: ...
