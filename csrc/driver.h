@@ -7,6 +7,7 @@
 
 enum {
   FN(STAGE) = 4096 / sizeof(T),  /* elements of a block that is staged */
+  FN(MANY) = 8192 / sizeof(T),   /* elements that are worth being aligned */
   FN(STRETCH) = 16384,           /* of one that is not */
   FN(BURST) = 2048 / sizeof(T),  /* of one that is streamed: reads and writes take turns at the memory */
   FN(PIECE) = 131072 / sizeof(T) /* of a trial whether to stream */
@@ -199,9 +200,9 @@ static int FN(may_run_direct)(const FN(Job) *job, size_t n) {
   return 1;
 }
 
-/* How many elements lie before the first cache line that belongs to the first output alone. */
-static size_t FN(before_line)(const FN(Job) *job, size_t n) {
-  size_t before = -(uintptr_t)job->operands[job->nin] % LINE / sizeof(T);
+/* How many elements lie before the first place in the first output that is a multiple of so many bytes. */
+static size_t FN(before)(const FN(Job) *job, size_t bytes, size_t n) {
+  size_t before = -(uintptr_t)job->operands[job->nin] % bytes / sizeof(T);
   return before < n ? before : n;
 }
 
@@ -226,17 +227,26 @@ static int FN(try_streaming)(FN(Job) *job, size_t *first) {
   return least[1] < least[0];
 }
 
-/* All of it from memory to memory, but for what does not fill a vector. Streaming begins with a cache line. */
+/* All of it from memory to memory, in whole vectors: at either end some elements are computed twice, which costs less than
+ * the stage. Stores that straddle two cache lines take longer, so that many of them begin with a whole vector's place;
+ * streaming begins with a cache line. */
 static void FN(run_contiguous)(FN(Job) *job, size_t n, int streamed) {
-  size_t first = streamed ? FN(before_line)(job, n) : 0, end = first + (n - first) / LANES * LANES;
-  if (first) FN(run_staged)(job, 0, first);
+  size_t first = 0, end;
+  if (n < LANES) {
+    FN(run_staged)(job, 0, n);
+    return;
+  }
+  if (streamed || n >= FN(MANY)) {
+    first = FN(before)(job, streamed ? LINE : LANES * sizeof(T), n);
+    if (first > LANES)
+      FN(run_staged)(job, 0, first);
+    else if (first)
+      FN(run_direct)(job, 0, LANES, 0);
+  }
+  end = first + (n - first) / LANES * LANES;
   if (streamed && end - first >= 4 * TRIALS * FN(PIECE)) streamed = FN(try_streaming)(job, &first);
   FN(run_blocks)(job, first, end - first, streamed);
-  if (end == n) return;
-  if (n >= LANES)
-    FN(run_direct)(job, n - LANES, LANES, 0); /* some elements twice, which costs less than the stage */
-  else
-    FN(run_staged)(job, end, n - end);
+  if (end < n) FN(run_direct)(job, n - LANES, LANES, 0);
 }
 
 static void FN(run)(const FN(Memory) *memory, int streamed, int row, enum fastact_form form, char *const *operands,
