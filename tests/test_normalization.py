@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from cases import assert_same_bits
 from mpmath import mp
+from test_streaming import streaming_above
 from ulp import split, ulp_error
 
 import fastact
@@ -344,6 +345,28 @@ def test_out(axis, dtype, isa):
         assert fastact.batch_norm_inference(given, mean, var, axis=axis, out=out) is out
         assert_same_bits(out, inferred)
     assert (wide[:, 1::2] == 7).all()
+
+
+@pytest.mark.parametrize("activation", [None, "relu"])
+@pytest.mark.parametrize("axis", [0, (0, 2)])
+def test_results_past_the_caches_are_the_same(axis, activation, dtype, isa):
+    x, grad = batch("normal", 9, 70, dtype), batch("normal", 9, 70, dtype, 1)
+    if axis != 0:
+        x, grad = (a.reshape(3, 6, 35) for a in (x, grad))
+
+    def results():
+        y, mean, rstd = fastact.batch_norm(x, axis=axis, activation=activation)
+        same = {"axis": axis, "activation": activation}
+        return (
+            y,
+            fastact.batch_norm_inference(x, mean, rstd, **same),
+            *fastact.batch_norm_backward(grad, x, mean, rstd, **same),
+        )
+
+    wanted = results()
+    with streaming_above(0):
+        for got, want in zip(results(), wanted, strict=True):
+            assert_same_bits(got, want)
 
 
 def test_dtypes():
