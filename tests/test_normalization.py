@@ -347,6 +347,24 @@ def test_out(axis, dtype, isa):
     assert (wide[:, 1::2] == 7).all()
 
 
+@pytest.mark.parametrize("activation", [None, "silu"])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_backward_in_place(axis, activation, dtype, isa):
+    x, grad = batch("normal", 20, 6, dtype), batch("normal", 20, 6, dtype, 1)
+    _, mean, rstd = fastact.batch_norm(x, axis=axis)
+    same = {"axis": axis, "activation": activation}
+    wanted = fastact.batch_norm_backward(grad, x, mean, rstd, **same)
+    wide = np.full((20, 12), 7, dtype)
+    for name in ("x", "grad", "neither", "gaps"):
+        given = {"x": x.copy(), "grad": grad.copy()}
+        out = given.get(name, wide[:, ::2] if name == "gaps" else np.empty_like(x))
+        got = fastact.batch_norm_backward(**given, mean=mean, rstd=rstd, out=out, **same)
+        assert got[0] is out
+        for a, b in zip(got, wanted, strict=True):
+            assert_same_bits(np.ascontiguousarray(a), np.ascontiguousarray(b))
+    assert (wide[:, 1::2] == 7).all()
+
+
 @pytest.mark.parametrize("activation", [None, "relu"])
 @pytest.mark.parametrize("axis", [0, (0, 2)])
 def test_results_past_the_caches_are_the_same(axis, activation, dtype, isa):
