@@ -45,18 +45,10 @@ typedef struct {
   WPair sum, product, offset;
 } FN(Terms);
 
-static INLINE WPair FN(plus_once)(WPair s, W x) {
-#if REAL == 32
-  return (WPair){vfma_f64(x, vset_f64(1), s.hi), s.lo};
-#else
-  return wplus(s, x);
-#endif
-}
-
 static INLINE FN(Terms) FN(plus_terms)(FN(Terms) s, int count, W u, WPair v, WPair d) {
-  s.sum = FN(plus_once)(s.sum, u);
+  s.sum = wplus(s.sum, u);
   if (count > 1) s.product = wplus_product(s.product, v, d);
-  if (count > 2) s.offset = FN(plus_once)(s.offset, d.hi);
+  if (count > 2) s.offset = wplus(s.offset, d.hi);
   return s;
 }
 
