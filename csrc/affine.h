@@ -11,11 +11,34 @@ enum {
 };
 #endif
 
+/* Where results outgrow the caches, a burst of them is made in a stage and goes past them from there (stream.h). What is
+ * read next, where the walk is not that of memory, is fetched meanwhile, so that reading and writing take turns. */
+typedef struct {
+  int on;
+  size_t ahead; /* elements from what is read to what is fetched; 0 for nothing */
+} FN(Past);
+
+enum { FN(BURST) = 1024 / sizeof(T) }; /* elements of a row */
+
+/* Where a burst from column j on ends: with a cache line of y, or the row. */
+static INLINE size_t FN(burst_end)(const T *y, size_t j, size_t width) {
+  return j + FN(smaller)(width - j, FN(BURST) - (uintptr_t)(y + j) % LINE / sizeof(T));
+}
+
+static INLINE void FN(fetch_next)(FN(Past) past, const T *x, size_t n) {
+  if (past.ahead) fetch((uintptr_t)x + past.ahead * sizeof(T), n * sizeof(T));
+}
+
+static INLINE void FN(stream_rows)(T *y, size_t stride, const T *stage, size_t rows, size_t n) {
+  for (size_t r = 0; r < rows; r++) stream((char *)(y + r * stride), (const char *)(stage + r * FN(BURST)), n * sizeof(T));
+}
+
 /* The statistics of row r are at first + r step; those of column j at j. */
 typedef struct {
   const FN(Statistics) *statistics;
   size_t first, step;
   const T *gamma, *beta; /* NULL for 1 and 0 */
+  FN(Past) past;
 } FN(Affine);
 
 /* Of one element: float32 takes mean.lo off by `rest` = -mean.lo rstd. */
@@ -61,24 +84,39 @@ static INLINE void FN(apply_at)(int by, int rows, const T *x, size_t stride, T *
     wstore_upto(y + (size_t)r * to + j, FN(affine)(a[r], by == BY_ROW ? s[r] : column, gamma, beta), left);
 }
 
-static INLINE void FN(apply_rows)(int by, int rows, const T *x, size_t stride, T *y, size_t to, size_t width,
+/* Some rows, columns [from, end), which begin at y. */
+static INLINE void FN(apply_rows)(int by, int rows, const T *x, size_t stride, T *y, size_t to, size_t from, size_t end,
                                   const FN(Affine) *f, size_t first) {
   FN(Standard) s[4];
   W gamma = vset_f64(f->gamma ? *f->gamma : 1), beta = vset_f64(f->beta ? *f->beta : 0);
   for (int r = 0; r < rows; r++) s[r] = FN(standard_of_row)(f->statistics, first + (size_t)r * f->step);
-  size_t j = 0;
-  for (; j + WIDTH <= width; j += WIDTH) FN(apply_at)(by, rows, x, stride, y, to, j, WIDTH, f, s, gamma, beta);
-  if (j < width) FN(apply_at)(by, rows, x, stride, y, to, j, width - j, f, s, gamma, beta);
+  size_t j = from;
+  for (; j + WIDTH <= end; j += WIDTH) FN(apply_at)(by, rows, x, stride, y - from, to, j, WIDTH, f, s, gamma, beta);
+  if (j < end) FN(apply_at)(by, rows, x, stride, y - from, to, j, end - j, f, s, gamma, beta);
 }
 
 /* y over a block of rows; four share what belongs to the columns. */
 static INLINE void FN(apply)(int by, const T *x, size_t stride, T *y, size_t to, size_t rows, size_t width,
                              const FN(Affine) *f) {
-  size_t i = 0;
-  if (by != ALONE)
-    for (; i + 4 <= rows; i += 4)
-      FN(apply_rows)(by, 4, x + i * stride, stride, y + i * to, to, width, f, f->first + i * f->step);
-  for (; i < rows; i++) FN(apply_rows)(by, 1, x + i * stride, stride, y + i * to, to, width, f, f->first + i * f->step);
+  T stage[4 * FN(BURST)] ALIGNED;
+  int past = f->past.on;
+  for (size_t i = 0, n; i < rows; i += n) {
+    const T *from = x + i * stride;
+    T *row = y + i * to;
+    size_t first = f->first + i * f->step;
+    n = by == ALONE || rows - i < 4 ? 1 : 4;
+    for (size_t j = 0, end; j < width; j = end) {
+      end = past ? FN(burst_end)(row, j, width) : width;
+      T *at = past ? stage : row + j;
+      size_t step = past ? FN(BURST) : to;
+      FN(fetch_next)(f->past, from + j, end - j);
+      if (n == 4)
+        FN(apply_rows)(by, 4, from, stride, at, step, j, end, f, first);
+      else
+        FN(apply_rows)(by, 1, from, stride, at, step, j, end, f, first);
+      if (past) FN(stream_rows)(row + j, to, stage, n, end - j);
+    }
+  }
 }
 
 /* The same where an activation follows: f(y) in the place of y, or grad * f'(y). */
@@ -89,11 +127,13 @@ static INLINE void FN(apply_then)(const FN(Activation) *then, int by, const T *x
     FN(apply)(by, x, stride, y, stride, rows, width, f);
     return;
   }
+  FN(Affine) near = *f;
+  near.past = (FN(Past)){0};
   for (size_t i = 0; i < rows; i++)
     for (size_t k = 0, n; k < width; k += n) {
       size_t at = i * stride + k;
       n = FN(smaller)(width - k, FASTACT_PANEL);
-      FN(apply)(by, x + at, 0, z, 0, 1, n, f);
+      FN(apply)(by, x + at, 0, z, 0, 1, n, &near);
       FN(activate)(then, grad ? grad + at : NULL, z, y + at, n);
     }
 }
@@ -106,6 +146,7 @@ typedef struct {
   const T *gamma;
   size_t first, step;
   FN(Panel) *sums;
+  FN(Past) past;
 } FN(Pull);
 
 /* Of one element; z = (x - mean) rstd takes mean.lo off by `rest`. */
@@ -124,8 +165,8 @@ static INLINE FN(Pulled) FN(pulled_columns)(const FN(Pull) *p, size_t j) {
                       vload_f64(p->b.hi + j), vset_f64(0)};
 }
 
-static INLINE void FN(pull_at)(int by, int rows, const T *grad, const T *x, T *dx, size_t stride, size_t j, size_t left,
-                               const FN(Pull) *pull, const FN(Pulled) *s, W gamma) {
+static INLINE void FN(pull_at)(int by, int rows, const T *grad, const T *x, size_t stride, T *dx, size_t to, size_t j,
+                               size_t left, const FN(Pull) *pull, const FN(Pulled) *s, W gamma) {
   FN(Pulled) c = by == BY_COLUMN ? FN(pulled_columns)(pull, j) : s[0];
   WPair zero = {vset_f64(0), vset_f64(0)}, dbeta = zero, dgamma = zero;
   if (by != ALONE) gamma = FN(of_columns)(pull->gamma, j, left, 1);
@@ -143,31 +184,43 @@ static INLINE void FN(pull_at)(int by, int rows, const T *grad, const T *x, T *d
       dbeta = wplus(dbeta, g[r]);
       dgamma = wplus_product(dgamma, (WPair){g[r], zero.lo}, (WPair){vfma_f64(d[r], c.rstd, c.rest), zero.lo});
     }
-    W u = gamma * g[r], rest = vfma_f64(-d[r], c.b, u - c.a); /* u as A has it: of one element it leaves 0 */
-    wstore_upto(dx + (size_t)r * stride + j, c.rstd * rest, left);
+    W u = PICK(vfma_f64(gamma, g[r], -c.a), gamma * g[r] - c.a); /* u as A has it: of one element it leaves 0 */
+    wstore_upto(dx + (size_t)r * to + j, c.rstd * vresidual_f64(d[r], c.b, u), left);
   }
   if (by == BY_ROW) FN(put_sum)(pull->sums, j, dbeta), FN(put_sum)(pull->sums + 1, j, dgamma);
 }
 
-static INLINE void FN(pull_rows)(int by, int rows, const T *grad, const T *x, T *dx, size_t stride, size_t width,
-                                 const FN(Pull) *pull, size_t first) {
+static INLINE void FN(pull_rows)(int by, int rows, const T *grad, const T *x, size_t stride, T *dx, size_t to, size_t from,
+                                 size_t end, const FN(Pull) *pull, size_t first) {
   FN(Pulled) s[4];
   W gamma = vset_f64(pull->gamma ? *pull->gamma : 1);
   for (int r = 0; r < rows; r++) s[r] = FN(pulled_row)(pull, first + (size_t)r * pull->step);
-  size_t j = 0;
-  for (; j + WIDTH <= width; j += WIDTH) FN(pull_at)(by, rows, grad, x, dx, stride, j, WIDTH, pull, s, gamma);
-  if (j < width) FN(pull_at)(by, rows, grad, x, dx, stride, j, width - j, pull, s, gamma);
+  size_t j = from;
+  for (; j + WIDTH <= end; j += WIDTH) FN(pull_at)(by, rows, grad, x, stride, dx - from, to, j, WIDTH, pull, s, gamma);
+  if (j < end) FN(pull_at)(by, rows, grad, x, stride, dx - from, to, j, end - j, pull, s, gamma);
 }
 
-/* dx over a block of rows; it may be grad or x. */
+/* dx over a block of rows, as y above; it may be grad or x. */
 static INLINE void FN(pull)(int by, const T *grad, const T *x, T *dx, size_t stride, size_t rows, size_t width,
                             const FN(Pull) *pull) {
-  size_t i = 0;
-  if (by != ALONE)
-    for (; i + 4 <= rows; i += 4)
-      FN(pull_rows)(by, 4, grad + i * stride, x + i * stride, dx + i * stride, stride, width, pull,
-                    pull->first + i * pull->step);
-  for (; i < rows; i++)
-    FN(pull_rows)(by, 1, grad + i * stride, x + i * stride, dx + i * stride, stride, width, pull,
-                  pull->first + i * pull->step);
+  T stage[4 * FN(BURST)] ALIGNED;
+  int past = pull->past.on;
+  for (size_t i = 0, n; i < rows; i += n) {
+    const T *g = grad + i * stride, *from = x + i * stride;
+    T *row = dx + i * stride;
+    size_t first = pull->first + i * pull->step;
+    n = by == ALONE || rows - i < 4 ? 1 : 4;
+    for (size_t j = 0, end; j < width; j = end) {
+      end = past ? FN(burst_end)(row, j, width) : width;
+      T *at = past ? stage : row + j;
+      size_t step = past ? FN(BURST) : stride;
+      FN(fetch_next)(pull->past, g + j, end - j);
+      FN(fetch_next)(pull->past, from + j, end - j);
+      if (n == 4)
+        FN(pull_rows)(by, 4, g, from, stride, at, step, j, end, pull, first);
+      else
+        FN(pull_rows)(by, 1, g, from, stride, at, step, j, end, pull, first);
+      if (past) FN(stream_rows)(row + j, stride, stage, n, end - j);
+    }
+  }
 }

@@ -19,6 +19,14 @@ static INLINE int FN(by_columns)(const fastact_norm *n) {
   return n->run == 1 && (n->rows > 1 || (n->pool == 1 && n->centred));
 }
 
+/* How results are written, where the next line or panel is read `ahead` elements on, or 0. */
+static FN(Past) FN(past_of)(const fastact_norm *n, size_t ahead) {
+  size_t arrays = n->grad ? 3 : 2, size = n->samples * n->rows * n->channels * n->run * sizeof(T);
+  FN(Past) past = {CAN_STREAM && arrays * size > fastact_setting.stream_bytes && n->out != n->x && n->out != n->grad, ahead};
+  if (!past.on) past.ahead = 0;
+  return past;
+}
+
 /* 1 / sqrt(var + eps): one Newton step from the rounded value gives the rest of the pair. */
 static INLINE WPair FN(inverse_deviation)(WPair var, double eps) {
   WPair d = exact_sum_f64(var.hi, vset_f64(eps));
@@ -65,6 +73,7 @@ static void FN(normalize_lines)(const fastact_norm *n, const FN(Activation) *the
   FN(Stretch) line = {n->rows, n->channels * n->run, apart};
   size_t near = FN(NEAR) / (n->rows * apart * sizeof(T)), width = FN(smaller)(near ? near : 1, FASTACT_PANEL);
   double count = (double)n->rows * (double)apart;
+  f.past = FN(past_of)(n, n->run > 1 ? width * apart : 0);
   for (size_t p = 0; p < lines; p += width) {
     const T *x = (const T *)n->x + p * apart;
     T *y = (T *)n->out + p * apart;
@@ -75,7 +84,7 @@ static void FN(normalize_lines)(const fastact_norm *n, const FN(Activation) *the
       FN(apply)(BY_ROW, x, apart, y, apart, width, apart, &f);
     else
       for (size_t k = 0; k < width; k++) {
-        FN(Affine) one = {.statistics = &s, .first = k};
+        FN(Affine) one = {.statistics = &s, .first = k, .past = f.past};
         FN(apply_line)(n, x + k * apart, NULL, y + k * apart, one, (p + k) % groups * n->pool, n->pool, then);
       }
   }
@@ -85,8 +94,10 @@ static void FN(normalize_lines)(const fastact_norm *n, const FN(Activation) *the
 static size_t FN(panel_width)(const fastact_norm *n) { return FN(smaller)(n->channels, FASTACT_PANEL); }
 
 static FN(Affine) FN(affine_at)(const fastact_norm *n, const FN(Statistics) *s, size_t c) {
-  return (FN(Affine)){
-      .statistics = s, .gamma = n->gamma ? (const T *)n->gamma + c : NULL, .beta = n->beta ? (const T *)n->beta + c : NULL};
+  return (FN(Affine)){.statistics = s,
+                      .gamma = n->gamma ? (const T *)n->gamma + c : NULL,
+                      .beta = n->beta ? (const T *)n->beta + c : NULL,
+                      .past = FN(past_of)(n, 0)};
 }
 
 static void FN(normalize_columns)(const fastact_norm *n, const FN(Activation) *then) {
@@ -112,6 +123,7 @@ static void FN(normalize)(const fastact_norm *n) {
     FN(normalize_columns)(n, &then);
   else
     FN(normalize_lines)(n, &then);
+  stream_end();
   fpflags_set(flags);
 }
 
@@ -157,5 +169,6 @@ static void FN(normalize_inference)(const fastact_norm *n) {
     FN(given_statistics)(n, c, width, &s);
     FN(apply_given)(n, c, width, 0, n->rows, &s, &then);
   }
+  stream_end();
   fpflags_set(flags);
 }

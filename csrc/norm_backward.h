@@ -24,10 +24,16 @@ static INLINE W FN(pull_from)(FN(Pull) *p, size_t j, W mean, W rstd, WPair A, WP
   return off;
 }
 
-static INLINE void FN(begin_pull)(FN(Pull) *p, const T *gamma) {
+/* dx on top of grad * f'(y) is in the caches. */
+static FN(Past) FN(past_of_pull)(const fastact_norm *n, const FN(Activation) *f, size_t ahead) {
+  return f->kernel ? (FN(Past)){0, 0} : FN(past_of)(n, ahead);
+}
+
+static INLINE void FN(begin_pull)(FN(Pull) *p, const T *gamma, FN(Past) past) {
   p->gamma = gamma;
   p->first = p->step = 0;
   p->sums = NULL;
+  p->past = past;
 }
 
 /* --- by columns --- */
@@ -42,7 +48,7 @@ static void FN(pull_columns)(const fastact_norm *n, const FN(Activation) *f, siz
   const T *x = (const T *)n->x + at, *grad = (const T *)n->grad + at;
   const T *gamma = n->gamma ? (const T *)n->gamma + c : NULL;
   T *dx = (T *)n->out + at;
-  FN(begin_pull)(&pull, gamma);
+  FN(begin_pull)(&pull, gamma, FN(past_of_pull)(n, f, 0));
   FN(given_statistics)(n, sample * n->channels + c, width, &given);
   if (f->kernel) {
     FN(apply_given)(n, c, width, 0, n->rows, &given, f);
@@ -75,7 +81,7 @@ static void FN(pull_runs)(const fastact_norm *n, const FN(Activation) *f, size_t
   FN(Stretch) line = {n->rows, stride, n->run};
   double mean = n->mean ? ((const T *)n->mean)[p] : 0, rstd = ((const T *)n->spread)[p], A = 0, B = 0, D = 0;
   double count = (double)n->rows * (double)n->pool * (double)n->run;
-  FN(begin_pull)(&pull, NULL);
+  FN(begin_pull)(&pull, NULL, FN(past_of_pull)(n, f, n->pool * n->run));
   if (f->kernel) {
     FN(Statistics) given;
     FN(given_statistics)(n, c, 1, &given);
@@ -135,6 +141,7 @@ static void FN(pull_layers)(const fastact_norm *n, size_t i, size_t rows, size_t
   FN(Panel) added[2];
   pull.step = width;
   pull.sums = added;
+  pull.past = FN(past_of)(n, n->pool > FASTACT_PANEL ? FASTACT_PANEL : 0); /* the next panel */
   for (size_t k = 0; k < width; k++)
     for (size_t c = k * n->pool, end = c + n->pool, panel; c < end; c += panel) {
       size_t channel = q * n->pool + c;
@@ -176,5 +183,6 @@ static void FN(normalize_backward)(const fastact_norm *n) {
   }
   if (n->dbeta) FN(store_sums)(&dbeta, n->dbeta, n->channels);
   FN(store_sums)(&dgamma, n->dgamma, n->channels);
+  stream_end();
   fpflags_set(flags);
 }

@@ -25,15 +25,22 @@ static INLINE void CAT(prefetch, ISA)(const char *from, size_t n) {
 /* Other threads may see streamed stores out of order until a fence. */
 static INLINE void CAT(stream_end, ISA)(void) { _mm_sfence(); }
 static INLINE uint64_t CAT(stream_clock, ISA)(void) { return __builtin_ia32_rdtsc(); }
+
+/* Asks for n bytes to be brought into L2, wherever they are: nothing happens where nothing is. */
+static INLINE void CAT(fetch, ISA)(uintptr_t from, size_t n) {
+  for (uintptr_t end = from + n; from < end; from += LINE) _mm_prefetch((const char *)from, _MM_HINT_T1);
+}
 #else
 enum { CAN_STREAM = 0 };
 static INLINE void CAT(stream, ISA)(char *to, const char *from, size_t n) { memcpy(to, from, n); }
 static INLINE void CAT(prefetch, ISA)(const char *from, size_t n) { (void)from, (void)n; }
 static INLINE void CAT(stream_end, ISA)(void) {}
 static INLINE uint64_t CAT(stream_clock, ISA)(void) { return 0; }
+static INLINE void CAT(fetch, ISA)(uintptr_t from, size_t n) { (void)from, (void)n; }
 #endif
 
 #define stream CAT(stream, ISA)
 #define prefetch CAT(prefetch, ISA)
 #define stream_end CAT(stream_end, ISA)
 #define stream_clock CAT(stream_clock, ISA)
+#define fetch CAT(fetch, ISA)

@@ -29,7 +29,9 @@ def real(name: str, a: ArrayLike) -> NDArray[Any]:
 def is_half(a: Any) -> bool:
     """Whether an array is of float16 or ml_dtypes' bfloat16."""
     dtype = getattr(a, "dtype", None)
-    return dtype is not None and (dtype == np.float16 or dtype.name == "bfloat16")
+    if dtype is None or dtype in _KERNELS:
+        return False  # before the name is asked for, which takes microseconds
+    return bool(dtype == np.float16 or dtype.name == "bfloat16")
 
 
 def widened(a: Any) -> Any:

@@ -59,3 +59,19 @@ def case(request):
 def default_case(request):
     """Every activation with its default parameters."""
     return request.param
+
+
+@pytest.fixture
+def tree(dtype):
+    """Gradients in dictionaries, lists and tuples, of several dtypes, one of them empty."""
+    rng = np.random.default_rng(0)
+    return {
+        "layer1": {
+            "w": rng.normal(0, 1, (37, 11)).astype(dtype),
+            "b": rng.normal(0, 1, 11).astype(np.float32),
+        },
+        "layer2": [
+            rng.normal(0, 2, (3, 4, 5)).astype(np.float64),
+            (np.zeros((0, 3), dtype), dtype(2.5)),
+        ],
+    }

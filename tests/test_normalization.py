@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from cases import assert_same_bits
 from mpmath import mp
+from test_streaming import streaming_above
 from ulp import split, ulp_error
 
 import fastact
@@ -344,6 +345,46 @@ def test_out(axis, dtype, isa):
         assert fastact.batch_norm_inference(given, mean, var, axis=axis, out=out) is out
         assert_same_bits(out, inferred)
     assert (wide[:, 1::2] == 7).all()
+
+
+@pytest.mark.parametrize("activation", [None, "silu"])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_backward_in_place(axis, activation, dtype, isa):
+    x, grad = batch("normal", 20, 6, dtype), batch("normal", 20, 6, dtype, 1)
+    _, mean, rstd = fastact.batch_norm(x, axis=axis)
+    same = {"axis": axis, "activation": activation}
+    wanted = fastact.batch_norm_backward(grad, x, mean, rstd, **same)
+    wide = np.full((20, 12), 7, dtype)
+    for name in ("x", "grad", "neither", "gaps"):
+        given = {"x": x.copy(), "grad": grad.copy()}
+        out = given.get(name, wide[:, ::2] if name == "gaps" else np.empty_like(x))
+        got = fastact.batch_norm_backward(**given, mean=mean, rstd=rstd, out=out, **same)
+        assert got[0] is out
+        for a, b in zip(got, wanted, strict=True):
+            assert_same_bits(np.ascontiguousarray(a), np.ascontiguousarray(b))
+    assert (wide[:, 1::2] == 7).all()
+
+
+@pytest.mark.parametrize("activation", [None, "relu"])
+@pytest.mark.parametrize("axis", [0, (0, 2)])
+def test_results_past_the_caches_are_the_same(axis, activation, dtype, isa):
+    x, grad = batch("normal", 9, 70, dtype), batch("normal", 9, 70, dtype, 1)
+    if axis != 0:
+        x, grad = (a.reshape(3, 6, 35) for a in (x, grad))
+
+    def results():
+        y, mean, rstd = fastact.batch_norm(x, axis=axis, activation=activation)
+        same = {"axis": axis, "activation": activation}
+        return (
+            y,
+            fastact.batch_norm_inference(x, mean, rstd, **same),
+            *fastact.batch_norm_backward(grad, x, mean, rstd, **same),
+        )
+
+    wanted = results()
+    with streaming_above(0):
+        for got, want in zip(results(), wanted, strict=True):
+            assert_same_bits(got, want)
 
 
 def test_dtypes():

@@ -5,6 +5,8 @@ from fractions import Fraction
 import numpy as np
 from mpmath import mp
 
+ORDS = (1, 2, np.inf, 3, 0.5)
+
 
 def exact_norm(arrays, ord):
     values = [Fraction(float(v)) for a in arrays for v in np.ravel(a)]

@@ -1,4 +1,4 @@
-"""Write what is generated from the table: type stubs, docs/activations.md, lists of the README.
+"""Write what is generated from the table and docstrings: stubs, pages of docs/, the README's list.
 
 python tools/generate.py            write
 python tools/generate.py --check    exit with 1, naming the file, where one is stale
@@ -11,6 +11,7 @@ import hashlib
 import sys
 from pathlib import Path
 
+import functions_page
 import numpy as np
 from page import page, picture_path, summary
 
@@ -49,6 +50,7 @@ GENERATED = {
     "fastact/__init__.pyi": stubs,
     "README.md": readme,
     "docs/activations.md": page,
+    "docs/functions.md": functions_page.page,
 }
 PICTURES = {ROOT / "docs" / picture_path(op): op for op in fastact.ops()}
 

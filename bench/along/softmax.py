@@ -18,6 +18,8 @@ def cells(dtype):
                 yield Cell(op, "forward", shape, axis, dtype, partial(_forward, op))
                 yield Cell(op, "backward", shape, axis, dtype, partial(_backward, op))
             yield Cell("logsumexp", "forward", shape, axis, dtype, _logsumexp)
+    for form, ways in (("forward", _sparsemax_forward), ("backward", _sparsemax_backward)):
+        yield Cell("sparsemax", form, SHAPES[0], -1, dtype, ways)
 
 
 def _forward(op, shape, axis, dtype):
@@ -76,3 +78,29 @@ def _log_softmax_backward(grad, y, axis):
 
 
 _JAX_BACKWARD = {"softmax": _softmax_backward, "log_softmax": _log_softmax_backward}
+
+
+def _sparsemax_forward(shape, axis, dtype):
+    x = normal(shape, dtype)
+    yield "fastact", partial(fastact.sparsemax, x, axis)
+    yield "numpy", partial(_numpy_sparsemax, x, axis)
+
+
+def _sparsemax_backward(shape, axis, dtype):
+    grad, y = normal(shape, dtype, seed=1), fastact.sparsemax(normal(shape, dtype), axis)
+    yield "fastact", partial(fastact.sparsemax_backward, grad, y, axis)
+    yield "numpy", partial(_numpy_sparsemax_backward, grad, y, axis)
+
+
+def _numpy_sparsemax(x, axis):
+    """By sorting, as Martins and Astudillo give it."""
+    z = np.moveaxis(x, axis, -1)
+    sorted_ = -np.sort(-z, -1)
+    above = (sorted_.cumsum(-1) - 1) / np.arange(1, z.shape[-1] + 1, dtype=x.dtype)
+    size = (sorted_ > above).sum(-1, keepdims=True)
+    return np.moveaxis(np.maximum(z - np.take_along_axis(above, size - 1, -1), 0), -1, axis)
+
+
+def _numpy_sparsemax_backward(grad, y, axis):
+    support = y > 0
+    return support * (grad - grad.mean(axis, where=support, keepdims=True))
