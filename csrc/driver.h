@@ -144,7 +144,7 @@ static INLINE void FN(run_direct)(FN(Job) *job, size_t first, size_t n, int stre
   FN(run_kernel)(job, in, step, out, n);
   if (!streamed) return;
   for (int k = 0; k < job->nin; k++)
-    if (step[k]) prefetch((const char *)(in[k] + n), n * sizeof(T));
+    if (step[k]) fetch((uintptr_t)(in[k] + n), n * sizeof(T));
   for (int k = 0; k < job->nout; k++)
     stream((char *)((T *)job->operands[job->nin + k] + first), (const char *)out[k], n * sizeof(T));
 }

@@ -17,11 +17,6 @@ static NOINLINE void CAT(stream, ISA)(char *to, const char *from, size_t n) {
   memcpy(to + done, from + done, n - done);
 }
 
-/* The next block is on its way while this one is written. */
-static INLINE void CAT(prefetch, ISA)(const char *from, size_t n) {
-  for (size_t k = 0; k < n; k += LINE) _mm_prefetch(from + k, _MM_HINT_T0);
-}
-
 /* Other threads may see streamed stores out of order until a fence. */
 static INLINE void CAT(stream_end, ISA)(void) { _mm_sfence(); }
 static INLINE uint64_t CAT(stream_clock, ISA)(void) { return __builtin_ia32_rdtsc(); }
@@ -33,14 +28,12 @@ static INLINE void CAT(fetch, ISA)(uintptr_t from, size_t n) {
 #else
 enum { CAN_STREAM = 0 };
 static INLINE void CAT(stream, ISA)(char *to, const char *from, size_t n) { memcpy(to, from, n); }
-static INLINE void CAT(prefetch, ISA)(const char *from, size_t n) { (void)from, (void)n; }
 static INLINE void CAT(stream_end, ISA)(void) {}
 static INLINE uint64_t CAT(stream_clock, ISA)(void) { return 0; }
 static INLINE void CAT(fetch, ISA)(uintptr_t from, size_t n) { (void)from, (void)n; }
 #endif
 
 #define stream CAT(stream, ISA)
-#define prefetch CAT(prefetch, ISA)
 #define stream_end CAT(stream_end, ISA)
 #define stream_clock CAT(stream_clock, ISA)
 #define fetch CAT(fetch, ISA)
