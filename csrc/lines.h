@@ -9,11 +9,11 @@
  * are the same in every lane. */
 
 enum {
-  FN(LINES) = 1024, /* lines in a panel, at most */
-  FN(SHORT) = 64,   /* elements of a short line, at most */
-  FN(CHUNK) = 1024, /* elements of a lone line on a stage */
-  FN(GROUP) = 4,    /* vectors of a lone line that a pass takes together, */
-  FN(ROWS) = 4,     /* and rows of a panel */
+  FN(LINES) = 1024,            /* lines in a panel, at most */
+  FN(SHORT) = 64,              /* elements of a short line, at most */
+  FN(CHUNK) = 64 * (int)LANES, /* elements of a lone line on a stage */
+  FN(GROUP) = 4,               /* vectors of a lone line that a pass takes together, */
+  FN(ROWS) = 4,                /* and rows of a panel */
   FN(OPERANDS) = 4
 };
 
@@ -104,16 +104,20 @@ static INLINE void FN(send)(const FN(Lines) *s, int k, size_t i, size_t count, c
 
 /* What a pass adds up, lane by lane. float32 goes to float64 lanes; float64 keeps what each addition rounds away. */
 typedef struct {
-  V peak, count, rest; /* what belongs to the sum and is small beside it */
-  WPair wide[2];       /* the first and second half of the lanes; float64 has the first alone */
+  V peak, count, coarse, fine; /* coarse and fine: see plus_bounded */
+  WPair wide[2];               /* the first and second half of the lanes; float64 has the first alone */
 } FN(Tally);
 
 enum { FN(HALVES) = (int)LANES > (int)WIDTH ? 2 : 1 };
-enum { FN(PEAK) = 1, FN(SUM) = 2, FN(COUNT) = 4, FN(REST) = 8 }; /* what of it a pass adds to */
+enum { FN(PEAK) = 1, FN(SUM) = 2, FN(COUNT) = 4, FN(BOUNDED) = 8 | FN(SUM) }; /* what of it a pass adds to */
+
+/* exp_sum.h scales the largest exp of a line to about this */
+#undef BULK
+#define BULK PICK(0x1p25f, 0x1p54)
 
 static INLINE FN(Tally) FN(no_tally)(void) {
   W zero = vset_f64(0);
-  return (FN(Tally)){vset(-INFINITY), vset(0), vset(0), {{zero, zero}, {zero, zero}}};
+  return (FN(Tally)){vset(-INFINITY), vset(0), vset(BULK), vset(0), {{zero, zero}, {zero, zero}}};
 }
 
 #if REAL == 32
@@ -132,6 +136,22 @@ static INLINE void FN(plus_product)(FN(Tally) *s, V a, V b) {
   W zero = vset_f64(0);
   for (int k = 0; k < FN(HALVES); k++)
     s->wide[k] = wplus_product(s->wide[k], (WPair){FN(half)(a, k), zero}, (WPair){FN(half)(b, k), zero});
+}
+
+/* sum + (base + rest) power, 0 <= base power < 2 BULK, without float64 lanes: coarse begins with BULK, so that no term is of
+ * a higher binade than it and what it rounds away is known exactly (Dekker 1971). That and the rest are added up in fine,
+ * which a few dozen terms do not spoil. */
+static INLINE void FN(plus_bounded)(FN(Tally) *s, V base, V rest, V power) {
+  V coarse = vfma(base, power, s->coarse), lost = vfma(base, power, s->coarse - coarse);
+  s->coarse = coarse;
+  s->fine = s->fine + vfma(rest, power, lost);
+}
+
+/* After a few dozen of them. */
+static INLINE void FN(settle)(FN(Tally) *s) {
+  FN(plus)(s, s->coarse - vset(BULK));
+  FN(plus)(s, s->fine);
+  s->coarse = vset(BULK), s->fine = vset(0);
 }
 
 /* --- passes --- */
@@ -174,7 +194,7 @@ static INLINE FN(Split) FN(split)(double hi, double lo) {
   return (FN(Split)){nearest, isfinite(nearest) ? (T)((hi - nearest) + lo) : 0};
 }
 
-static INLINE FN(Split) FN(lane_total)(const FN(Tally) *s, T rest) {
+static INLINE FN(Split) FN(lane_total)(const FN(Tally) *s) {
   double hi[WIDTH], lo[WIDTH];
 #if REAL == 32
   W sum = s->wide[0].hi;
@@ -188,13 +208,12 @@ static INLINE FN(Split) FN(lane_total)(const FN(Tally) *s, T rest) {
   vstore_f64(hi, sum.hi);
   vstore_f64(lo, sum.lo);
 #endif
-  return FN(split)(hi[0], lo[0] + rest);
+  return FN(split)(hi[0], lo[0]);
 }
 
 static INLINE void FN(merge)(FN(Tally) *a, const FN(Tally) *b) {
   a->peak = vmax(a->peak, b->peak);
   a->count = a->count + b->count;
-  a->rest = a->rest + b->rest;
   for (int k = 0; k < FN(HALVES); k++) a->wide[k] = wplus_pair(a->wide[k], b->wide[k]);
 }
 
@@ -209,25 +228,27 @@ static INLINE void FN(pass_line)(FN(Pass) p, const FN(Lines) *s, FN(Known) *know
     T *out = p.out >= 0 ? FN(room)(s, p.out, i, count, stage[2]) : NULL;
     size_t q = 0;
     for (; q + FN(GROUP) *LANES <= count; q += FN(GROUP) *LANES) {
+      V in[FN(GROUP)][2], y[FN(GROUP)]; /* all loads before any store, so that the compiler may mix the steps */
       for (size_t g = 0; g < FN(GROUP); g++) {
-        size_t at = q + g * LANES;
-        V in[2] = {vload(a + at), p.in[1] >= 0 ? vload(b + at) : vset(0)}, y = p.step(in, &c, &sums[g % 2]);
-        if (p.out >= 0) vstore(out + at, y);
+        in[g][0] = vload(a + q + g * LANES);
+        in[g][1] = p.in[1] >= 0 ? vload(b + q + g * LANES) : vset(0);
       }
+      for (size_t g = 0; g < FN(GROUP); g++) y[g] = p.step(in[g], &c, &sums[g % 2]);
+      if (p.out >= 0)
+        for (size_t g = 0; g < FN(GROUP); g++) vstore(out + q + g * LANES, y[g]);
     }
     for (; q < count; q += LANES) {
       V in[2] = {vload(a + q), p.in[1] >= 0 ? vload(b + q) : vset(0)}, y = p.step(in, &c, &sums[0]);
       if (p.out >= 0) vstore(out + q, y);
     }
+    if ((p.what & FN(BOUNDED)) == FN(BOUNDED)) FN(settle)(&sums[0]), FN(settle)(&sums[1]);
     if (p.out >= 0) FN(send)(s, p.out, i, count, out);
   }
   if (p.what) FN(merge)(&sums[0], &sums[1]);
   if (p.what & FN(PEAK)) vstore(known->peak, FN(lane_max)(sums[0].peak));
   if (p.what & FN(COUNT)) vstore(known->count, FN(lane_sum)(sums[0].count));
   if (p.what & FN(SUM)) {
-    T rest[LANES];
-    vstore(rest, FN(lane_sum)(sums[0].rest));
-    FN(Split) sum = FN(lane_total)(&sums[0], rest[0]);
+    FN(Split) sum = FN(lane_total)(&sums[0]);
     vstore(known->hi, vset(sum.hi));
     vstore(known->lo, vset(sum.lo));
   }
@@ -239,7 +260,6 @@ typedef void (*FN(Going))(FN(Pass), const FN(Lines) *, FN(Known) *);
 /* Sums of a panel between rows. */
 typedef struct {
   double hi[FN(LINES)], lo[FN(LINES)];
-  T rest[FN(LINES)];
 } FN(PanelTally);
 
 /* The processor foresees a row of a panel, but not which comes next. */
@@ -260,7 +280,6 @@ static INLINE void FN(step_rows)(FN(Pass) p, const FN(Lines) *s, size_t row, siz
   FN(Tally) sums = FN(no_tally)();
   if (p.what & FN(PEAK)) sums.peak = c.peak;
   if (p.what & FN(COUNT)) sums.count = c.count;
-  if (p.what & FN(REST)) sums.rest = vload(panel->rest + j);
   if (p.what & FN(SUM))
     for (int k = 0; k < FN(HALVES); k++) {
       sums.wide[k].hi = vload_f64(panel->hi + j + k * WIDTH);
@@ -279,7 +298,7 @@ static INLINE void FN(step_rows)(FN(Pass) p, const FN(Lines) *s, size_t row, siz
   }
   if (p.what & FN(PEAK)) vstore(known->peak + j, sums.peak);
   if (p.what & FN(COUNT)) vstore(known->count + j, sums.count);
-  if (p.what & FN(REST)) vstore(panel->rest + j, sums.rest);
+  if ((p.what & FN(BOUNDED)) == FN(BOUNDED)) FN(settle)(&sums);
   if (p.what & FN(SUM))
     for (int k = 0; k < FN(HALVES); k++) {
       vstore_f64(panel->hi + j + k * WIDTH, sums.wide[k].hi);
@@ -289,12 +308,12 @@ static INLINE void FN(step_rows)(FN(Pass) p, const FN(Lines) *s, size_t row, siz
 
 static INLINE void FN(pass_panel)(FN(Pass) p, const FN(Lines) *s, FN(Known) *known) {
   FN(PanelTally) panel;
-  size_t rows = p.what & FN(REST) ? 2 * FN(ROWS) : FN(ROWS); /* more where there is more to be loaded and stored */
+  size_t rows =
+      (p.what & FN(BOUNDED)) == FN(BOUNDED) ? 2 * FN(ROWS) : FN(ROWS); /* more where there is more to be loaded and stored */
   size_t whole = s->width / LANES * LANES, i = 0;
   for (size_t j = 0; j < s->width; j += LANES) {
     if (p.what & FN(PEAK)) vstore(known->peak + j, vset(-INFINITY));
     if (p.what & FN(COUNT)) vstore(known->count + j, vset(0));
-    vstore(panel.rest + j, vset(0));
     for (size_t k = j; k < j + LANES; k += WIDTH) {
       vstore_f64(panel.hi + k, vset_f64(0));
       vstore_f64(panel.lo + k, vset_f64(0));
@@ -307,7 +326,7 @@ static INLINE void FN(pass_panel)(FN(Pass) p, const FN(Lines) *s, FN(Known) *kno
   if (whole < s->width) FN(step_rows)(p, s, 0, s->n, whole, s->width - whole, known, &panel);
   if (p.what & FN(SUM))
     for (size_t j = 0; j < s->width; j++) {
-      FN(Split) sum = FN(split)(panel.hi[j], panel.lo[j] + panel.rest[j]);
+      FN(Split) sum = FN(split)(panel.hi[j], panel.lo[j]);
       known->hi[j] = sum.hi;
       known->lo[j] = sum.lo;
     }

@@ -32,7 +32,7 @@ static INLINE void FN(put_pair)(FN(Known) *known, size_t j, Pair a) {
 static INLINE unsigned FN(softmax_lines)(FN(Going) pass, const FN(Lines) *s) {
   FN(Known) known;
   pass(PASS_PEAK, s, &known);
-  pass((FN(Pass)){FN(exp_step), {0, -1}, 1, FN(SUM) | FN(REST), -INFINITY}, s, &known);
+  pass((FN(Pass)){FN(exp_step), {0, -1}, 1, FN(BOUNDED), -INFINITY}, s, &known);
   for (size_t j = 0; j < s->width; j += LANES) {
     Pair r = FN(weight)(FN(known)(&known, j), s->masked_zero);
     FN(put_pair)(&known, j, REAL == 32 ? pair(pair_round(r), r.lo) : r);
