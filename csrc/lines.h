@@ -167,19 +167,34 @@ typedef struct {
   T padding;
 } FN(Pass);
 
+/* Puts what `both` makes of all of `count` lanes in the first. The bounds are constants, so that no loop is left of it. */
+#undef HALVE
+#undef FOLD
+#undef LARGER
+#undef ADDED
+#define HALVE(lanes, count, half, both) \
+  for (int q = 0; q < (half) && 2 * (half) <= (int)(count); q++) lanes[q] = both(lanes[q], lanes[q + (half)])
+#define FOLD(lanes, count, both) \
+  do { \
+    HALVE(lanes, count, 8, both); \
+    HALVE(lanes, count, 4, both); \
+    HALVE(lanes, count, 2, both); \
+    HALVE(lanes, count, 1, both); \
+  } while (0)
+#define LARGER(a, b) ((a) > (b) ? (a) : (b))
+#define ADDED(a, b) ((a) + (b))
+
 static INLINE V FN(lane_max)(V a) {
   T lanes[LANES];
   vstore(lanes, a);
-  for (int half = LANES / 2; half; half /= 2)
-    for (int q = 0; q < half; q++) lanes[q] = lanes[q] > lanes[q + half] ? lanes[q] : lanes[q + half];
+  FOLD(lanes, LANES, LARGER);
   return vset(lanes[0]);
 }
 
 static INLINE V FN(lane_sum)(V a) {
   T lanes[LANES];
   vstore(lanes, a);
-  for (int half = LANES / 2; half; half /= 2)
-    for (int q = 0; q < half; q++) lanes[q] = lanes[q] + lanes[q + half];
+  FOLD(lanes, LANES, ADDED);
   return vset(lanes[0]);
 }
 
@@ -200,8 +215,7 @@ static INLINE FN(Split) FN(lane_total)(const FN(Tally) *s) {
   W sum = s->wide[0].hi;
   if (FN(HALVES) > 1) sum = sum + s->wide[1].hi;
   vstore_f64(hi, sum);
-  for (int half = WIDTH / 2; half; half /= 2)
-    for (int q = 0; q < half; q++) hi[q] = hi[q] + hi[q + half];
+  FOLD(hi, WIDTH, ADDED);
   lo[0] = 0;
 #else
   WPair sum = wtotal(s->wide[0]);
@@ -306,11 +320,19 @@ static INLINE void FN(step_rows)(FN(Pass) p, const FN(Lines) *s, size_t row, siz
     }
 }
 
+/* The same of all lines. */
+static INLINE void FN(step_band)(FN(Pass) p, const FN(Lines) *s, size_t row, size_t rows, FN(Known) *known,
+                                 FN(PanelTally) *panel) {
+  size_t j = 0;
+  for (; j + LANES <= s->width; j += LANES) FN(step_rows)(p, s, row, rows, j, LANES, known, panel);
+  if (j < s->width) FN(step_rows)(p, s, row, rows, j, s->width - j, known, panel);
+}
+
 static INLINE void FN(pass_panel)(FN(Pass) p, const FN(Lines) *s, FN(Known) *known) {
   FN(PanelTally) panel;
   size_t rows =
       (p.what & FN(BOUNDED)) == FN(BOUNDED) ? 2 * FN(ROWS) : FN(ROWS); /* more where there is more to be loaded and stored */
-  size_t whole = s->width / LANES * LANES, i = 0;
+  size_t i = 0;
   for (size_t j = 0; j < s->width; j += LANES) {
     if (p.what & FN(PEAK)) vstore(known->peak + j, vset(-INFINITY));
     if (p.what & FN(COUNT)) vstore(known->count + j, vset(0));
@@ -319,11 +341,8 @@ static INLINE void FN(pass_panel)(FN(Pass) p, const FN(Lines) *s, FN(Known) *kno
       vstore_f64(panel.lo + k, vset_f64(0));
     }
   }
-  for (; i + rows <= s->n; i += rows)
-    for (size_t j = 0; j < whole; j += LANES) FN(step_rows)(p, s, i, rows, j, LANES, known, &panel);
-  for (; i < s->n; i++)
-    for (size_t j = 0; j < whole; j += LANES) FN(step_rows)(p, s, i, 1, j, LANES, known, &panel);
-  if (whole < s->width) FN(step_rows)(p, s, 0, s->n, whole, s->width - whole, known, &panel);
+  for (; i + rows <= s->n; i += rows) FN(step_band)(p, s, i, rows, known, &panel);
+  for (; i < s->n; i++) FN(step_band)(p, s, i, 1, known, &panel);
   if (p.what & FN(SUM))
     for (size_t j = 0; j < s->width; j++) {
       FN(Split) sum = FN(split)(panel.hi[j], panel.lo[j]);
