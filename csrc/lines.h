@@ -299,16 +299,22 @@ static INLINE void FN(step_rows)(FN(Pass) p, const FN(Lines) *s, size_t row, siz
       sums.wide[k].hi = vload_f64(panel->hi + j + k * WIDTH);
       if (REAL == 64) sums.wide[k].lo = vload_f64(panel->lo + j + k * WIDTH);
     }
-  for (size_t r = 0; r < rows; r++) {
-    if (s->far) {
-      SOON(a + (ptrdiff_t)(r + rows) * s->step[p.in[0]]);
-      if (p.in[1] >= 0) SOON(b + (ptrdiff_t)(r + rows) * s->step[p.in[1]]);
-      if (p.out >= 0) SOON(out + (ptrdiff_t)(r + rows) * s->step[p.out]);
+  for (size_t r = 0; r < rows; r += FN(GROUP)) {
+    V in[FN(GROUP)][2], y[FN(GROUP)];
+    size_t group = rows < FN(GROUP) ? rows : FN(GROUP);
+    for (size_t g = 0; g < group; g++) {
+      ptrdiff_t at = (ptrdiff_t)(r + g), soon = at + (ptrdiff_t)rows;
+      if (s->far) {
+        SOON(a + soon * s->step[p.in[0]]);
+        if (p.in[1] >= 0) SOON(b + soon * s->step[p.in[1]]);
+        if (p.out >= 0) SOON(out + soon * s->step[p.out]);
+      }
+      in[g][0] = FN(load_upto)((const T *)(a + at * s->step[p.in[0]]), left, 0);
+      in[g][1] = p.in[1] >= 0 ? FN(load_upto)((const T *)(b + at * s->step[p.in[1]]), left, 0) : vset(0);
     }
-    V in[2] = {FN(load_upto)((const T *)(a + (ptrdiff_t)r * s->step[p.in[0]]), left, 0), vset(0)};
-    if (p.in[1] >= 0) in[1] = FN(load_upto)((const T *)(b + (ptrdiff_t)r * s->step[p.in[1]]), left, 0);
-    V y = p.step(in, &c, &sums);
-    if (p.out >= 0) FN(store_upto)((T *)(out + (ptrdiff_t)r * s->step[p.out]), y, left);
+    for (size_t g = 0; g < group; g++) y[g] = p.step(in[g], &c, &sums);
+    if (p.out >= 0)
+      for (size_t g = 0; g < group; g++) FN(store_upto)((T *)(out + (ptrdiff_t)(r + g) * s->step[p.out]), y[g], left);
   }
   if (p.what & FN(PEAK)) vstore(known->peak + j, sums.peak);
   if (p.what & FN(COUNT)) vstore(known->count + j, sums.count);
@@ -331,7 +337,7 @@ static INLINE void FN(step_band)(FN(Pass) p, const FN(Lines) *s, size_t row, siz
 static INLINE void FN(pass_panel)(FN(Pass) p, const FN(Lines) *s, FN(Known) *known) {
   FN(PanelTally) panel;
   size_t rows =
-      (p.what & FN(BOUNDED)) == FN(BOUNDED) ? 2 * FN(ROWS) : FN(ROWS); /* more where there is more to be loaded and stored */
+      (p.what & FN(BOUNDED)) == FN(BOUNDED) ? 4 * FN(ROWS) : FN(ROWS); /* more where there is more to be loaded and stored */
   size_t i = 0;
   for (size_t j = 0; j < s->width; j += LANES) {
     if (p.what & FN(PEAK)) vstore(known->peak + j, vset(-INFINITY));
