@@ -113,7 +113,8 @@ static INLINE unsigned FN(cross_entropy_lines)(FN(Going) pass, const FN(Lines) *
     }
   }
   int kept_exp = gradient && !soft;
-  pass((FN(Pass)){FN(others_step), {0, -1}, kept_exp ? dx_at : -1, FN(BOUNDED) | FN(COUNT), -INFINITY}, s, &known);
+  pass((FN(Pass)){FN(others_step), {0, -1}, kept_exp ? dx_at : -1, FN(BOUNDED) | FN(PAIRED) | FN(COUNT), -INFINITY}, s,
+       &known);
   EACH_VECTOR(j, s) {
     FN(KnownV) others = FN(known)(&known, j);
     V zero = vset(0), b = vload(of.b + j), x = vload(of.x + j);

@@ -99,13 +99,13 @@ static INLINE V FN(others_step)(const V *in, const FN(KnownV) *known, FN(Tally) 
   FN(Scaled) e = FN(scaled_exp)(in[0], FN(reference)(known->peak));
   V zero = vset(0);
   M less = vlt(in[0], known->peak);
-  sums->count = sums->count + vsel(less, zero, vset(1));
+  sums->count = vsel(less, sums->count, sums->count + vset(1));
   FN(plus_bounded)(sums, vsel(less, e.base, zero), vsel(less, e.rest, vmin(zero, vabs(in[0]))), e.power);
   return e.hi * e.power;
 }
 
 #define PASS_PEAK ((FN(Pass)){FN(peak_step), {0, -1}, -1, FN(PEAK), -INFINITY})
-#define PASS_OTHERS ((FN(Pass)){FN(others_step), {0, -1}, -1, FN(BOUNDED) | FN(COUNT), -INFINITY})
+#define PASS_OTHERS ((FN(Pass)){FN(others_step), {0, -1}, -1, FN(BOUNDED) | FN(PAIRED) | FN(COUNT), -INFINITY})
 
 /* 1 / sum, so that softmax is exp_step's times it. A sum of zero is a line of -inf: NaN, or with `masked_zero` 0. */
 static INLINE Pair FN(weight)(FN(KnownV) all, int masked_zero) {

@@ -109,7 +109,13 @@ typedef struct {
 } FN(Tally);
 
 enum { FN(HALVES) = (int)LANES > (int)WIDTH ? 2 : 1 };
-enum { FN(PEAK) = 1, FN(SUM) = 2, FN(COUNT) = 4, FN(BOUNDED) = 8 | FN(SUM) }; /* what of it a pass adds to */
+enum {
+  FN(PEAK) = 1,
+  FN(SUM) = 2,
+  FN(COUNT) = 4,
+  FN(BOUNDED) = 8 | FN(SUM),
+  FN(PAIRED) = 16
+}; /* what of it a pass adds to */
 
 /* exp_sum.h scales the largest exp of a line to about this */
 #undef BULK
@@ -139,19 +145,32 @@ static INLINE void FN(plus_product)(FN(Tally) *s, V a, V b) {
 }
 
 /* sum + (base + rest) power, 0 <= base power < 2 BULK, without float64 lanes: coarse begins with BULK, so that no term is of
- * a higher binade than it and what it rounds away is known exactly (Dekker 1971). That and the rest are added up in fine,
- * which a few dozen terms do not spoil. */
+ * a higher binade than it and what it rounds away is known exactly (Dekker 1971). That and the rest are added up in fine. */
 static INLINE void FN(plus_bounded)(FN(Tally) *s, V base, V rest, V power) {
   V coarse = vfma(base, power, s->coarse), lost = vfma(base, power, s->coarse - coarse);
   s->coarse = coarse;
   s->fine = s->fine + vfma(rest, power, lost);
 }
 
-/* After a few dozen of them. */
-static INLINE void FN(settle)(FN(Tally) *s) {
-  FN(plus)(s, s->coarse - vset(BULK));
-  FN(plus)(s, s->fine);
-  s->coarse = vset(BULK), s->fine = vset(0);
+/* The fine parts of two tallies after few terms. They are added up by pairs where they may be all there is of a sum. */
+static INLINE V FN(take_fine)(FN(Tally) *s, FN(Tally) *t) {
+  V fine = s->fine + t->fine;
+  s->fine = t->fine = vset(0);
+  return fine;
+}
+
+/* All of two tallies and what was taken of them goes to float64. */
+static INLINE void FN(settle)(FN(Tally) *s, FN(Tally) *t, V *taken, size_t count) {
+  V begun = vset(BULK);
+  FN(plus)(s, s->coarse - begun);
+  FN(plus)(s, t->coarse - begun);
+  s->coarse = t->coarse = begun;
+  taken[count++] = FN(take_fine)(s, t);
+  for (; count > 1; count = (count + 1) / 2) {
+    for (size_t k = 0; k < count / 2; k++) taken[k] = taken[2 * k] + taken[2 * k + 1];
+    if (count % 2) taken[count / 2] = taken[count - 1];
+  }
+  FN(plus)(s, taken[0]);
 }
 
 /* --- passes --- */
@@ -233,14 +252,16 @@ static INLINE void FN(merge)(FN(Tally) *a, const FN(Tally) *b) {
 
 static INLINE void FN(pass_line)(FN(Pass) p, const FN(Lines) *s, FN(Known) *known) {
   T stage[3][FN(CHUNK)] ALIGNED;
+  V taken[FN(CHUNK) / FN(GROUP) / (int)LANES + 1];
   FN(Tally) sums[2] = {FN(no_tally)(), FN(no_tally)()};
+  int bounded = (p.what & FN(BOUNDED)) == FN(BOUNDED);
   FN(KnownV) c = FN(known)(known, 0);
   for (size_t i = 0, count; i < s->n; i += count) {
     count = FN(part_size)(s, i);
     const T *a = FN(part)(s, p.in[0], i, count, p.padding, stage[0]), *b = NULL;
     if (p.in[1] >= 0) b = FN(part)(s, p.in[1], i, count, p.padding, stage[1]);
     T *out = p.out >= 0 ? FN(room)(s, p.out, i, count, stage[2]) : NULL;
-    size_t q = 0;
+    size_t q = 0, groups = 0;
     for (; q + FN(GROUP) *LANES <= count; q += FN(GROUP) *LANES) {
       V in[FN(GROUP)][2], y[FN(GROUP)]; /* all loads before any store, so that the compiler may mix the steps */
       for (size_t g = 0; g < FN(GROUP); g++) {
@@ -248,6 +269,7 @@ static INLINE void FN(pass_line)(FN(Pass) p, const FN(Lines) *s, FN(Known) *know
         in[g][1] = p.in[1] >= 0 ? vload(b + q + g * LANES) : vset(0);
       }
       for (size_t g = 0; g < FN(GROUP); g++) y[g] = p.step(in[g], &c, &sums[g % 2]);
+      if (p.what & FN(PAIRED)) taken[groups++] = FN(take_fine)(&sums[0], &sums[1]);
       if (p.out >= 0)
         for (size_t g = 0; g < FN(GROUP); g++) vstore(out + q + g * LANES, y[g]);
     }
@@ -255,7 +277,7 @@ static INLINE void FN(pass_line)(FN(Pass) p, const FN(Lines) *s, FN(Known) *know
       V in[2] = {vload(a + q), p.in[1] >= 0 ? vload(b + q) : vset(0)}, y = p.step(in, &c, &sums[0]);
       if (p.out >= 0) vstore(out + q, y);
     }
-    if ((p.what & FN(BOUNDED)) == FN(BOUNDED)) FN(settle)(&sums[0]), FN(settle)(&sums[1]);
+    if (bounded) FN(settle)(&sums[0], &sums[1], taken, groups);
     if (p.out >= 0) FN(send)(s, p.out, i, count, out);
   }
   if (p.what) FN(merge)(&sums[0], &sums[1]);
@@ -291,7 +313,10 @@ static INLINE void FN(step_rows)(FN(Pass) p, const FN(Lines) *s, size_t row, siz
   if (p.in[1] >= 0) b = s->at[p.in[1]] + (ptrdiff_t)row * s->step[p.in[1]] + j * sizeof(T);
   char *out = p.out >= 0 ? s->at[p.out] + (ptrdiff_t)row * s->step[p.out] + j * sizeof(T) : NULL;
   FN(KnownV) c = FN(known)(known, j);
-  FN(Tally) sums = FN(no_tally)();
+  FN(Tally) sums = FN(no_tally)(), other = sums; /* the second for half of the terms of a bounded sum */
+  V taken[4 + 1];
+  size_t groups = 0;
+  int bounded = (p.what & FN(BOUNDED)) == FN(BOUNDED);
   if (p.what & FN(PEAK)) sums.peak = c.peak;
   if (p.what & FN(COUNT)) sums.count = c.count;
   if (p.what & FN(SUM))
@@ -312,13 +337,14 @@ static INLINE void FN(step_rows)(FN(Pass) p, const FN(Lines) *s, size_t row, siz
       in[g][0] = FN(load_upto)((const T *)(a + at * s->step[p.in[0]]), left, 0);
       in[g][1] = p.in[1] >= 0 ? FN(load_upto)((const T *)(b + at * s->step[p.in[1]]), left, 0) : vset(0);
     }
-    for (size_t g = 0; g < group; g++) y[g] = p.step(in[g], &c, &sums);
+    for (size_t g = 0; g < group; g++) y[g] = p.step(in[g], &c, bounded && g % 2 ? &other : &sums);
+    if (p.what & FN(PAIRED)) taken[groups++] = FN(take_fine)(&sums, &other);
     if (p.out >= 0)
       for (size_t g = 0; g < group; g++) FN(store_upto)((T *)(out + (ptrdiff_t)(r + g) * s->step[p.out]), y[g], left);
   }
   if (p.what & FN(PEAK)) vstore(known->peak + j, sums.peak);
-  if (p.what & FN(COUNT)) vstore(known->count + j, sums.count);
-  if ((p.what & FN(BOUNDED)) == FN(BOUNDED)) FN(settle)(&sums);
+  if (p.what & FN(COUNT)) vstore(known->count + j, sums.count + other.count);
+  if (bounded) FN(settle)(&sums, &other, taken, groups);
   if (p.what & FN(SUM))
     for (int k = 0; k < FN(HALVES); k++) {
       vstore_f64(panel->hi + j + k * WIDTH, sums.wide[k].hi);
@@ -336,8 +362,8 @@ static INLINE void FN(step_band)(FN(Pass) p, const FN(Lines) *s, size_t row, siz
 
 static INLINE void FN(pass_panel)(FN(Pass) p, const FN(Lines) *s, FN(Known) *known) {
   FN(PanelTally) panel;
-  size_t rows =
-      (p.what & FN(BOUNDED)) == FN(BOUNDED) ? 4 * FN(ROWS) : FN(ROWS); /* more where there is more to be loaded and stored */
+  int bounded = (p.what & FN(BOUNDED)) == FN(BOUNDED);
+  size_t rows = bounded ? 4 * FN(ROWS) : FN(ROWS); /* more where there is more to be loaded and stored */
   size_t i = 0;
   for (size_t j = 0; j < s->width; j += LANES) {
     if (p.what & FN(PEAK)) vstore(known->peak + j, vset(-INFINITY));
