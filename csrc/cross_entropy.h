@@ -30,14 +30,11 @@ static INLINE V FN(hard_step)(const V *in, const FN(KnownV) *known, FN(Tally) *s
   return FN(share)(known->hi, in[0]);
 }
 
-static INLINE Pair FN(exp_pair)(V x, V peak) {
-  FN(Scaled) e = FN(scaled_exp)(x, FN(reference)(peak));
-  return pair_scaled(pair(e.hi, e.lo), e.power);
-}
+static INLINE Pair FN(exp_beside)(V x, V peak) { return FN(exp_pair)(FN(scaled_exp)(x, FN(reference)(peak))); }
 
 /* scale ((A + b) p - c) for the weight c of a class; (A + b) p is a pair, as it may cancel, and known at the peak. */
 static INLINE V FN(slope)(V x, Pair c, FN(KnownV) known) {
-  Pair p = pair_product(FN(exp_pair)(x, known.peak), pair(known.hi, known.lo));
+  Pair p = pair_product(FN(exp_beside)(x, known.peak), pair(known.hi, known.lo));
   V inside = (p.hi - c.hi) + (p.lo - c.lo), at_peak = (known.count - c.hi) + (known.rest - c.lo);
   return FN(share)(known.scale, vsel(vlt(x, known.peak), inside, at_peak));
 }
@@ -74,7 +71,7 @@ static void FN(read_labels)(const FN(Lines) *s, int soft, FN(Labelled) *of) {
 
 /* What `slope` wants of lines, from what is known of their others, A + b and the scale. */
 static INLINE void FN(ready_for_slope)(FN(Known) *known, size_t j, FN(KnownV) others, Pair both, V scale) {
-  Pair top = FN(exp_pair)(others.peak, others.peak);
+  Pair top = FN(exp_beside)(others.peak, others.peak);
   V more = others.count - vset(1);
   Pair beside = exact_sum(others.hi, more * top.hi);
   beside.lo = beside.lo + vfma(more, top.lo, others.lo);
@@ -116,7 +113,8 @@ static INLINE unsigned FN(cross_entropy_lines)(FN(Going) pass, const FN(Lines) *
     }
   }
   int kept_exp = gradient && !soft;
-  pass((FN(Pass)){FN(others_step), {0, -1}, kept_exp ? dx_at : -1, FN(SUM) | FN(REST) | FN(COUNT), -INFINITY}, s, &known);
+  pass((FN(Pass)){FN(others_step), {0, -1}, kept_exp ? dx_at : -1, FN(BOUNDED) | FN(PAIRED) | FN(COUNT), -INFINITY}, s,
+       &known);
   EACH_VECTOR(j, s) {
     FN(KnownV) others = FN(known)(&known, j);
     V zero = vset(0), b = vload(of.b + j), x = vload(of.x + j);

@@ -16,7 +16,7 @@
 #define STEPS PICK(16, 1)             /* n counts so many steps to a power of two */
 
 #if REAL == 32
-/* 2^(j/16) = hi + lo, and (e^r - 1 - r) / r^2 for |r| <= ln2/32: relative error of e^r 2^-29.2 */
+/* 2^(j/16) = hi + lo, and (e^r - 1 - r) / r^2 for |r| <= ln2/32: relative error of e^r 2^-29.2. By tools/minimax.py. */
 static const float exp_steps_hi[16] = {0x1p+0f,        0x1.0b5586p+0f, 0x1.172b84p+0f, 0x1.2387a6p+0f,
                                        0x1.306fep+0f,  0x1.3dea64p+0f, 0x1.4bfdaep+0f, 0x1.5ab07ep+0f,
                                        0x1.6a09e6p+0f, 0x1.7a1148p+0f, 0x1.8ace54p+0f, 0x1.9c4918p+0f,
@@ -37,7 +37,7 @@ static const float exp_steps_lo[16] = {0,
                                        -0x1.3d56b2p-27f,
                                        -0x1.822dbcp-27f,
                                        0x1.52486cp-27f};
-static const float exp_step_q[2] = {0x1.000224p-1f, 0x1.555634p-3f};
+static const float exp_step_q[2] = {0x1.000224p-1f, 0x1.55562ep-3f};
 #endif
 
 typedef struct {
@@ -53,10 +53,10 @@ static INLINE FN(Reference) FN(reference)(V peak) {
   return (FN(Reference)){offset, (k - vset(FLOOR)) * vset(C(0.693147180559945309)), magic + (vset(FLOOR) - k) * vset(STEPS)};
 }
 
-/* 2^SPARE exp(x - peak) 2^t = (hi + lo) power, |t| <= 1/2 being the same for the whole line; NaN where x - peak is. hi is
- * within 0.51 ULP (float32) or 1 ULP. */
+/* 2^SPARE exp(x - peak) 2^t = (base + rest) power, |t| <= 1/2 being the same for the whole line; NaN where x - peak is. hi
+ * is base + rest, within 0.51 ULP (float32) or 1 ULP. */
 typedef struct {
-  V hi, lo, power;
+  V hi, base, rest, power;
 } FN(Scaled);
 
 static INLINE FN(Scaled) FN(scaled_exp)(V x, FN(Reference) to) {
@@ -67,16 +67,18 @@ static INLINE FN(Scaled) FN(scaled_exp)(V x, FN(Reference) to) {
   V step = vlookup(exp_steps_hi, biased), rest = vlookup(exp_steps_lo, biased);
   V s = vfma(vfma(r, vset(exp_step_q[1]), vset(exp_step_q[0])), r * r, r);
   rest = vfma(step, s, rest);
-  V hi = step + rest;
-  return (FN(Scaled)){hi, rest - (hi - step), power};
+  return (FN(Scaled)){step + rest, step, rest, power};
 #else
   V biased = vfma(d, vset(LOG2E), to.magic), n = biased - to.magic;
   V from = vfma(n, vset(-LN2_HI), d), r = vfma(n, vset(-LN2_LO), from), power = vshift_to_exponent(biased);
   V high = r * polynomial(r, FN(exp_q), COUNT(FN(exp_q))), s = vfma(high, r, r), hi = vset(1) + s;
   V rest = vfma(n, vset(-LN2_LO), from - r) + vfma(high, r, r - s);
-  return (FN(Scaled)){hi, vfma(hi, rest, s - (hi - vset(1))), power};
+  return (FN(Scaled)){hi, hi, vfma(hi, rest, s - (hi - vset(1))), power};
 #endif
 }
+
+/* (base + rest) power */
+static INLINE Pair FN(exp_pair)(FN(Scaled) e) { return pair_scaled(fast_sum(e.base, e.rest), e.power); }
 
 static INLINE V FN(peak_step)(const V *in, const FN(KnownV) *known, FN(Tally) *sums) {
   (void)known;
@@ -87,10 +89,8 @@ static INLINE V FN(peak_step)(const V *in, const FN(KnownV) *known, FN(Tally) *s
 /* All of exp(x - peak). */
 static INLINE V FN(exp_step)(const V *in, const FN(KnownV) *known, FN(Tally) *sums) {
   FN(Scaled) e = FN(scaled_exp)(in[0], FN(reference)(known->peak));
-  V y = e.hi * e.power;
-  FN(plus)(sums, y);
-  sums->rest = vfma(e.lo, e.power, sums->rest);
-  return y;
+  FN(plus_bounded)(sums, e.base, e.rest, e.power);
+  return e.hi * e.power;
 }
 
 /* The same but for the elements that are the largest, which are counted: so the logarithm of the sum keeps the digits of
@@ -99,15 +99,13 @@ static INLINE V FN(others_step)(const V *in, const FN(KnownV) *known, FN(Tally) 
   FN(Scaled) e = FN(scaled_exp)(in[0], FN(reference)(known->peak));
   V zero = vset(0);
   M less = vlt(in[0], known->peak);
-  sums->count = sums->count + vsel(less, zero, vset(1));
-  V y = e.hi * e.power;
-  FN(plus)(sums, vsel(less, y, vmin(zero, vabs(in[0]))));
-  sums->rest = vfma(vsel(less, e.lo, zero), e.power, sums->rest);
-  return y;
+  sums->count = vsel(less, sums->count, sums->count + vset(1));
+  FN(plus_bounded)(sums, vsel(less, e.base, zero), vsel(less, e.rest, vmin(zero, vabs(in[0]))), e.power);
+  return e.hi * e.power;
 }
 
 #define PASS_PEAK ((FN(Pass)){FN(peak_step), {0, -1}, -1, FN(PEAK), -INFINITY})
-#define PASS_OTHERS ((FN(Pass)){FN(others_step), {0, -1}, -1, FN(SUM) | FN(REST) | FN(COUNT), -INFINITY})
+#define PASS_OTHERS ((FN(Pass)){FN(others_step), {0, -1}, -1, FN(BOUNDED) | FN(PAIRED) | FN(COUNT), -INFINITY})
 
 /* 1 / sum, so that softmax is exp_step's times it. A sum of zero is a line of -inf: NaN, or with `masked_zero` 0. */
 static INLINE Pair FN(weight)(FN(KnownV) all, int masked_zero) {
@@ -121,7 +119,7 @@ static INLINE Pair FN(weight)(FN(KnownV) all, int masked_zero) {
 static INLINE Pair FN(log_of_sum)(FN(KnownV) others) {
   V one = vset(1), zero = vset(0);
   FN(Scaled) top = FN(scaled_exp)(others.peak, FN(reference)(others.peak));
-  Pair part = pair_quotient(exact_sum(others.hi, others.lo), pair_scaled(exact_sum(top.hi, top.lo), top.power));
+  Pair part = pair_quotient(exact_sum(others.hi, others.lo), FN(exp_pair)(top));
   Pair o = exact_sum(others.count - one, part.hi);
   o.lo = o.lo + part.lo;
   Pair u = exact_sum(one, o.hi);

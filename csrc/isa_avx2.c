@@ -5,6 +5,7 @@
 #include <immintrin.h>
 TARGET_BEGIN("avx2,fma")
 #define ISA avx2
+#define FUSED /* has a fused multiply-add */
 #define SIMD "simd_avx2.h"
 #define STREAM _mm256_stream_ps
 #define WIDEN_LOW(a) _mm256_cvtps_pd(_mm256_castps256_ps128(a))

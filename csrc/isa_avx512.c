@@ -5,6 +5,7 @@
 #include <immintrin.h>
 TARGET_BEGIN("avx2,fma,avx512f,avx512dq,avx512bw,avx512vl")
 #define ISA avx512
+#define FUSED /* has a fused multiply-add */
 #define SIMD "simd_avx512.h"
 #define STREAM _mm512_stream_ps
 #define WIDEN_LOW(a) _mm512_cvtps_pd(_mm512_castps512_ps256(a))

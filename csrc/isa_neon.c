@@ -4,6 +4,7 @@
 #if defined(FASTACT_NEON)
 #include <arm_neon.h>
 #define ISA neon
+#define FUSED /* has a fused multiply-add */
 #define SIMD "simd_neon.h"
 #define WIDEN_LOW(a) vcvt_f64_f32(vget_low_f32(a))
 #define WIDEN_HIGH(a) vcvt_high_f64_f32(a)

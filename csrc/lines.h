@@ -9,11 +9,11 @@
  * are the same in every lane. */
 
 enum {
-  FN(LINES) = 1024, /* lines in a panel, at most */
-  FN(SHORT) = 64,   /* elements of a short line, at most */
-  FN(CHUNK) = 1024, /* elements of a lone line on a stage */
-  FN(GROUP) = 4,    /* vectors of a lone line that a pass takes together, */
-  FN(ROWS) = 4,     /* and rows of a panel */
+  FN(LINES) = 1024,            /* lines in a panel, at most */
+  FN(SHORT) = 64,              /* elements of a short line, at most */
+  FN(CHUNK) = 64 * (int)LANES, /* elements of a lone line on a stage */
+  FN(GROUP) = 4,               /* vectors of a lone line that a pass takes together, */
+  FN(ROWS) = 4,                /* and rows of a panel */
   FN(OPERANDS) = 4
 };
 
@@ -104,16 +104,26 @@ static INLINE void FN(send)(const FN(Lines) *s, int k, size_t i, size_t count, c
 
 /* What a pass adds up, lane by lane. float32 goes to float64 lanes; float64 keeps what each addition rounds away. */
 typedef struct {
-  V peak, count, rest; /* what belongs to the sum and is small beside it */
-  WPair wide[2];       /* the first and second half of the lanes; float64 has the first alone */
+  V peak, count, coarse, fine; /* coarse and fine: see plus_bounded */
+  WPair wide[2];               /* the first and second half of the lanes; float64 has the first alone */
 } FN(Tally);
 
 enum { FN(HALVES) = (int)LANES > (int)WIDTH ? 2 : 1 };
-enum { FN(PEAK) = 1, FN(SUM) = 2, FN(COUNT) = 4, FN(REST) = 8 }; /* what of it a pass adds to */
+enum {
+  FN(PEAK) = 1,
+  FN(SUM) = 2,
+  FN(COUNT) = 4,
+  FN(BOUNDED) = 8 | FN(SUM),
+  FN(PAIRED) = 16
+}; /* what of it a pass adds to */
+
+/* exp_sum.h scales the largest exp of a line to about this */
+#undef BULK
+#define BULK PICK(0x1p25f, 0x1p54)
 
 static INLINE FN(Tally) FN(no_tally)(void) {
   W zero = vset_f64(0);
-  return (FN(Tally)){vset(-INFINITY), vset(0), vset(0), {{zero, zero}, {zero, zero}}};
+  return (FN(Tally)){vset(-INFINITY), vset(0), vset(BULK), vset(0), {{zero, zero}, {zero, zero}}};
 }
 
 #if REAL == 32
@@ -134,6 +144,35 @@ static INLINE void FN(plus_product)(FN(Tally) *s, V a, V b) {
     s->wide[k] = wplus_product(s->wide[k], (WPair){FN(half)(a, k), zero}, (WPair){FN(half)(b, k), zero});
 }
 
+/* sum + (base + rest) power, 0 <= base power < 2 BULK, without float64 lanes: coarse begins with BULK, so that no term is of
+ * a higher binade than it and what it rounds away is known exactly (Dekker 1971). That and the rest are added up in fine. */
+static INLINE void FN(plus_bounded)(FN(Tally) *s, V base, V rest, V power) {
+  V coarse = vfma(base, power, s->coarse), lost = vfma(base, power, s->coarse - coarse);
+  s->coarse = coarse;
+  s->fine = s->fine + vfma(rest, power, lost);
+}
+
+/* The fine parts of two tallies after few terms. They are added up by pairs where they may be all there is of a sum. */
+static INLINE V FN(take_fine)(FN(Tally) *s, FN(Tally) *t) {
+  V fine = s->fine + t->fine;
+  s->fine = t->fine = vset(0);
+  return fine;
+}
+
+/* All of two tallies and what was taken of them goes to float64. */
+static INLINE void FN(settle)(FN(Tally) *s, FN(Tally) *t, V *taken, size_t count) {
+  V begun = vset(BULK);
+  FN(plus)(s, s->coarse - begun);
+  FN(plus)(s, t->coarse - begun);
+  s->coarse = t->coarse = begun;
+  taken[count++] = FN(take_fine)(s, t);
+  for (; count > 1; count = (count + 1) / 2) {
+    for (size_t k = 0; k < count / 2; k++) taken[k] = taken[2 * k] + taken[2 * k + 1];
+    if (count % 2) taken[count / 2] = taken[count - 1];
+  }
+  FN(plus)(s, taken[0]);
+}
+
 /* --- passes --- */
 
 /* One vector of each input; what it gives is written if the pass has an output. */
@@ -147,19 +186,34 @@ typedef struct {
   T padding;
 } FN(Pass);
 
+/* Puts what `both` makes of all of `count` lanes in the first. The bounds are constants, so that no loop is left of it. */
+#undef HALVE
+#undef FOLD
+#undef LARGER
+#undef ADDED
+#define HALVE(lanes, count, half, both) \
+  for (int q = 0; q < (half) && 2 * (half) <= (int)(count); q++) lanes[q] = both(lanes[q], lanes[q + (half)])
+#define FOLD(lanes, count, both) \
+  do { \
+    HALVE(lanes, count, 8, both); \
+    HALVE(lanes, count, 4, both); \
+    HALVE(lanes, count, 2, both); \
+    HALVE(lanes, count, 1, both); \
+  } while (0)
+#define LARGER(a, b) ((a) > (b) ? (a) : (b))
+#define ADDED(a, b) ((a) + (b))
+
 static INLINE V FN(lane_max)(V a) {
   T lanes[LANES];
   vstore(lanes, a);
-  for (int half = LANES / 2; half; half /= 2)
-    for (int q = 0; q < half; q++) lanes[q] = lanes[q] > lanes[q + half] ? lanes[q] : lanes[q + half];
+  FOLD(lanes, LANES, LARGER);
   return vset(lanes[0]);
 }
 
 static INLINE V FN(lane_sum)(V a) {
   T lanes[LANES];
   vstore(lanes, a);
-  for (int half = LANES / 2; half; half /= 2)
-    for (int q = 0; q < half; q++) lanes[q] = lanes[q] + lanes[q + half];
+  FOLD(lanes, LANES, ADDED);
   return vset(lanes[0]);
 }
 
@@ -174,60 +228,63 @@ static INLINE FN(Split) FN(split)(double hi, double lo) {
   return (FN(Split)){nearest, isfinite(nearest) ? (T)((hi - nearest) + lo) : 0};
 }
 
-static INLINE FN(Split) FN(lane_total)(const FN(Tally) *s, T rest) {
+static INLINE FN(Split) FN(lane_total)(const FN(Tally) *s) {
   double hi[WIDTH], lo[WIDTH];
 #if REAL == 32
   W sum = s->wide[0].hi;
   if (FN(HALVES) > 1) sum = sum + s->wide[1].hi;
   vstore_f64(hi, sum);
-  for (int half = WIDTH / 2; half; half /= 2)
-    for (int q = 0; q < half; q++) hi[q] = hi[q] + hi[q + half];
+  FOLD(hi, WIDTH, ADDED);
   lo[0] = 0;
 #else
   WPair sum = wtotal(s->wide[0]);
   vstore_f64(hi, sum.hi);
   vstore_f64(lo, sum.lo);
 #endif
-  return FN(split)(hi[0], lo[0] + rest);
+  return FN(split)(hi[0], lo[0]);
 }
 
 static INLINE void FN(merge)(FN(Tally) *a, const FN(Tally) *b) {
   a->peak = vmax(a->peak, b->peak);
   a->count = a->count + b->count;
-  a->rest = a->rest + b->rest;
   for (int k = 0; k < FN(HALVES); k++) a->wide[k] = wplus_pair(a->wide[k], b->wide[k]);
 }
 
 static INLINE void FN(pass_line)(FN(Pass) p, const FN(Lines) *s, FN(Known) *known) {
   T stage[3][FN(CHUNK)] ALIGNED;
+  V taken[FN(CHUNK) / FN(GROUP) / (int)LANES + 1];
   FN(Tally) sums[2] = {FN(no_tally)(), FN(no_tally)()};
+  int bounded = (p.what & FN(BOUNDED)) == FN(BOUNDED);
   FN(KnownV) c = FN(known)(known, 0);
   for (size_t i = 0, count; i < s->n; i += count) {
     count = FN(part_size)(s, i);
     const T *a = FN(part)(s, p.in[0], i, count, p.padding, stage[0]), *b = NULL;
     if (p.in[1] >= 0) b = FN(part)(s, p.in[1], i, count, p.padding, stage[1]);
     T *out = p.out >= 0 ? FN(room)(s, p.out, i, count, stage[2]) : NULL;
-    size_t q = 0;
+    size_t q = 0, groups = 0;
     for (; q + FN(GROUP) *LANES <= count; q += FN(GROUP) *LANES) {
+      V in[FN(GROUP)][2], y[FN(GROUP)]; /* all loads before any store, so that the compiler may mix the steps */
       for (size_t g = 0; g < FN(GROUP); g++) {
-        size_t at = q + g * LANES;
-        V in[2] = {vload(a + at), p.in[1] >= 0 ? vload(b + at) : vset(0)}, y = p.step(in, &c, &sums[g % 2]);
-        if (p.out >= 0) vstore(out + at, y);
+        in[g][0] = vload(a + q + g * LANES);
+        in[g][1] = p.in[1] >= 0 ? vload(b + q + g * LANES) : vset(0);
       }
+      for (size_t g = 0; g < FN(GROUP); g++) y[g] = p.step(in[g], &c, &sums[g % 2]);
+      if (p.what & FN(PAIRED)) taken[groups++] = FN(take_fine)(&sums[0], &sums[1]);
+      if (p.out >= 0)
+        for (size_t g = 0; g < FN(GROUP); g++) vstore(out + q + g * LANES, y[g]);
     }
     for (; q < count; q += LANES) {
       V in[2] = {vload(a + q), p.in[1] >= 0 ? vload(b + q) : vset(0)}, y = p.step(in, &c, &sums[0]);
       if (p.out >= 0) vstore(out + q, y);
     }
+    if (bounded) FN(settle)(&sums[0], &sums[1], taken, groups);
     if (p.out >= 0) FN(send)(s, p.out, i, count, out);
   }
   if (p.what) FN(merge)(&sums[0], &sums[1]);
   if (p.what & FN(PEAK)) vstore(known->peak, FN(lane_max)(sums[0].peak));
   if (p.what & FN(COUNT)) vstore(known->count, FN(lane_sum)(sums[0].count));
   if (p.what & FN(SUM)) {
-    T rest[LANES];
-    vstore(rest, FN(lane_sum)(sums[0].rest));
-    FN(Split) sum = FN(lane_total)(&sums[0], rest[0]);
+    FN(Split) sum = FN(lane_total)(&sums[0]);
     vstore(known->hi, vset(sum.hi));
     vstore(known->lo, vset(sum.lo));
   }
@@ -239,7 +296,6 @@ typedef void (*FN(Going))(FN(Pass), const FN(Lines) *, FN(Known) *);
 /* Sums of a panel between rows. */
 typedef struct {
   double hi[FN(LINES)], lo[FN(LINES)];
-  T rest[FN(LINES)];
 } FN(PanelTally);
 
 /* The processor foresees a row of a panel, but not which comes next. */
@@ -257,29 +313,38 @@ static INLINE void FN(step_rows)(FN(Pass) p, const FN(Lines) *s, size_t row, siz
   if (p.in[1] >= 0) b = s->at[p.in[1]] + (ptrdiff_t)row * s->step[p.in[1]] + j * sizeof(T);
   char *out = p.out >= 0 ? s->at[p.out] + (ptrdiff_t)row * s->step[p.out] + j * sizeof(T) : NULL;
   FN(KnownV) c = FN(known)(known, j);
-  FN(Tally) sums = FN(no_tally)();
+  FN(Tally) sums = FN(no_tally)(), other = sums; /* the second for half of the terms of a bounded sum */
+  V taken[4 + 1];
+  size_t groups = 0;
+  int bounded = (p.what & FN(BOUNDED)) == FN(BOUNDED);
   if (p.what & FN(PEAK)) sums.peak = c.peak;
   if (p.what & FN(COUNT)) sums.count = c.count;
-  if (p.what & FN(REST)) sums.rest = vload(panel->rest + j);
   if (p.what & FN(SUM))
     for (int k = 0; k < FN(HALVES); k++) {
       sums.wide[k].hi = vload_f64(panel->hi + j + k * WIDTH);
       if (REAL == 64) sums.wide[k].lo = vload_f64(panel->lo + j + k * WIDTH);
     }
-  for (size_t r = 0; r < rows; r++) {
-    if (s->far) {
-      SOON(a + (ptrdiff_t)(r + rows) * s->step[p.in[0]]);
-      if (p.in[1] >= 0) SOON(b + (ptrdiff_t)(r + rows) * s->step[p.in[1]]);
-      if (p.out >= 0) SOON(out + (ptrdiff_t)(r + rows) * s->step[p.out]);
+  for (size_t r = 0; r < rows; r += FN(GROUP)) {
+    V in[FN(GROUP)][2], y[FN(GROUP)];
+    size_t group = rows < FN(GROUP) ? rows : FN(GROUP);
+    for (size_t g = 0; g < group; g++) {
+      ptrdiff_t at = (ptrdiff_t)(r + g), soon = at + (ptrdiff_t)rows;
+      if (s->far) {
+        SOON(a + soon * s->step[p.in[0]]);
+        if (p.in[1] >= 0) SOON(b + soon * s->step[p.in[1]]);
+        if (p.out >= 0) SOON(out + soon * s->step[p.out]);
+      }
+      in[g][0] = FN(load_upto)((const T *)(a + at * s->step[p.in[0]]), left, 0);
+      in[g][1] = p.in[1] >= 0 ? FN(load_upto)((const T *)(b + at * s->step[p.in[1]]), left, 0) : vset(0);
     }
-    V in[2] = {FN(load_upto)((const T *)(a + (ptrdiff_t)r * s->step[p.in[0]]), left, 0), vset(0)};
-    if (p.in[1] >= 0) in[1] = FN(load_upto)((const T *)(b + (ptrdiff_t)r * s->step[p.in[1]]), left, 0);
-    V y = p.step(in, &c, &sums);
-    if (p.out >= 0) FN(store_upto)((T *)(out + (ptrdiff_t)r * s->step[p.out]), y, left);
+    for (size_t g = 0; g < group; g++) y[g] = p.step(in[g], &c, bounded && g % 2 ? &other : &sums);
+    if (p.what & FN(PAIRED)) taken[groups++] = FN(take_fine)(&sums, &other);
+    if (p.out >= 0)
+      for (size_t g = 0; g < group; g++) FN(store_upto)((T *)(out + (ptrdiff_t)(r + g) * s->step[p.out]), y[g], left);
   }
   if (p.what & FN(PEAK)) vstore(known->peak + j, sums.peak);
-  if (p.what & FN(COUNT)) vstore(known->count + j, sums.count);
-  if (p.what & FN(REST)) vstore(panel->rest + j, sums.rest);
+  if (p.what & FN(COUNT)) vstore(known->count + j, sums.count + other.count);
+  if (bounded) FN(settle)(&sums, &other, taken, groups);
   if (p.what & FN(SUM))
     for (int k = 0; k < FN(HALVES); k++) {
       vstore_f64(panel->hi + j + k * WIDTH, sums.wide[k].hi);
@@ -287,27 +352,32 @@ static INLINE void FN(step_rows)(FN(Pass) p, const FN(Lines) *s, size_t row, siz
     }
 }
 
+/* The same of all lines. */
+static INLINE void FN(step_band)(FN(Pass) p, const FN(Lines) *s, size_t row, size_t rows, FN(Known) *known,
+                                 FN(PanelTally) *panel) {
+  size_t j = 0;
+  for (; j + LANES <= s->width; j += LANES) FN(step_rows)(p, s, row, rows, j, LANES, known, panel);
+  if (j < s->width) FN(step_rows)(p, s, row, rows, j, s->width - j, known, panel);
+}
+
 static INLINE void FN(pass_panel)(FN(Pass) p, const FN(Lines) *s, FN(Known) *known) {
   FN(PanelTally) panel;
-  size_t rows = p.what & FN(REST) ? 2 * FN(ROWS) : FN(ROWS); /* more where there is more to be loaded and stored */
-  size_t whole = s->width / LANES * LANES, i = 0;
+  int bounded = (p.what & FN(BOUNDED)) == FN(BOUNDED);
+  size_t rows = bounded ? 4 * FN(ROWS) : FN(ROWS); /* more where there is more to be loaded and stored */
+  size_t i = 0;
   for (size_t j = 0; j < s->width; j += LANES) {
     if (p.what & FN(PEAK)) vstore(known->peak + j, vset(-INFINITY));
     if (p.what & FN(COUNT)) vstore(known->count + j, vset(0));
-    vstore(panel.rest + j, vset(0));
     for (size_t k = j; k < j + LANES; k += WIDTH) {
       vstore_f64(panel.hi + k, vset_f64(0));
       vstore_f64(panel.lo + k, vset_f64(0));
     }
   }
-  for (; i + rows <= s->n; i += rows)
-    for (size_t j = 0; j < whole; j += LANES) FN(step_rows)(p, s, i, rows, j, LANES, known, &panel);
-  for (; i < s->n; i++)
-    for (size_t j = 0; j < whole; j += LANES) FN(step_rows)(p, s, i, 1, j, LANES, known, &panel);
-  if (whole < s->width) FN(step_rows)(p, s, 0, s->n, whole, s->width - whole, known, &panel);
+  for (; i + rows <= s->n; i += rows) FN(step_band)(p, s, i, rows, known, &panel);
+  for (; i < s->n; i++) FN(step_band)(p, s, i, 1, known, &panel);
   if (p.what & FN(SUM))
     for (size_t j = 0; j < s->width; j++) {
-      FN(Split) sum = FN(split)(panel.hi[j], panel.lo[j] + panel.rest[j]);
+      FN(Split) sum = FN(split)(panel.hi[j], panel.lo[j]);
       known->hi[j] = sum.hi;
       known->lo[j] = sum.lo;
     }

@@ -7,10 +7,13 @@
 
 /* --- softmax --- */
 
+/* y = exp(x - peak) / sum, rounded once: a rounded 1 / sum would cost another ULP. */
 static INLINE V FN(weigh_step)(const V *in, const FN(KnownV) *known, FN(Tally) *sums) {
   (void)sums;
-#if REAL == 32
-  return known->hi * in[0];
+#if REAL == 32 && !defined(FUSED)
+  W low = widen_low(in[0]) * (widen_low(known->hi) + widen_low(known->lo)), high = low;
+  if (LANES > 1) high = widen_high(in[0]) * (widen_high(known->hi) + widen_high(known->lo));
+  return narrow(low, high);
 #else
   return pair_times(pair(known->hi, known->lo), in[0]);
 #endif
@@ -32,19 +35,29 @@ static INLINE void FN(put_pair)(FN(Known) *known, size_t j, Pair a) {
 static INLINE unsigned FN(softmax_lines)(FN(Going) pass, const FN(Lines) *s) {
   FN(Known) known;
   pass(PASS_PEAK, s, &known);
-  pass((FN(Pass)){FN(exp_step), {0, -1}, 1, FN(SUM) | FN(REST), -INFINITY}, s, &known);
+  pass((FN(Pass)){FN(exp_step), {0, -1}, 1, FN(BOUNDED), -INFINITY}, s, &known);
   for (size_t j = 0; j < s->width; j += LANES) {
-    Pair r = FN(weight)(FN(known)(&known, j), s->masked_zero);
-    FN(put_pair)(&known, j, REAL == 32 ? pair(pair_round(r), r.lo) : r);
+    FN(put_pair)(&known, j, FN(weight)(FN(known)(&known, j), s->masked_zero));
   }
   pass((FN(Pass)){FN(weigh_step), {1, -1}, 1, 0, 0}, s, &known);
   return FN(deserved)(s, &known);
 }
 
+/* sum grad y - the grad of what has more than half of y, if anything has: with y - 1 in place of y there, which is exact. So
+ * the sum keeps the digits in which it differs from that grad. */
 static INLINE V FN(dot_step)(const V *in, const FN(KnownV) *known, FN(Tally) *sums) {
+  V zero = vset(0);
+  M most = vlt(vset(C(0.5)), in[1]);
   (void)known;
-  FN(plus_product)(sums, in[0], in[1]);
+  FN(plus_product)(sums, in[0], vsel(most, in[1] - vset(1), in[1]));
+  sums->count = sums->count + vsel(most, in[0], zero);
   return in[0];
+}
+
+/* hi + lo with nothing left over where hi is not finite */
+static INLINE void FN(drop_rest)(FN(Known) *known, size_t j) {
+  V hi = vload(known->hi + j), lo = vload(known->lo + j);
+  vstore(known->lo + j, vsel(vlt(vabs(hi), vset(INFINITY)), lo, vset(0)));
 }
 
 /* y (grad - dot): where grad and dot agree in many digits, their difference is exact before the rest of dot is subtracted. A
@@ -54,16 +67,17 @@ static INLINE V FN(pull_back_step)(const V *in, const FN(KnownV) *known, FN(Tall
   return in[1] * ((in[0] - known->hi) - known->lo);
 }
 
-/* hi + lo with nothing left over where hi is not finite */
-static INLINE void FN(drop_rest)(FN(Known) *known, size_t j) {
-  V hi = vload(known->hi + j), lo = vload(known->lo + j);
-  vstore(known->lo + j, vsel(vlt(vabs(hi), vset(INFINITY)), lo, vset(0)));
-}
-
 static INLINE unsigned FN(softmax_backward_lines)(FN(Going) pass, const FN(Lines) *s) {
   FN(Known) known;
-  pass((FN(Pass)){FN(dot_step), {0, 1}, -1, FN(SUM), 0}, s, &known);
-  for (size_t j = 0; j < s->width; j += LANES) FN(drop_rest)(&known, j);
+  pass((FN(Pass)){FN(dot_step), {0, 1}, -1, FN(SUM) | FN(COUNT), 0}, s, &known);
+  for (size_t j = 0; j < s->width; j += LANES) {
+    FN(KnownV) k = FN(known)(&known, j);
+    Pair dot = exact_sum(k.count, k.hi);
+    dot = fast_sum(dot.hi, dot.lo + k.lo);
+    dot.hi = vsel(vlt(vabs(k.count), vset(INFINITY)), dot.hi, k.count);
+    FN(put_pair)(&known, j, dot);
+    FN(drop_rest)(&known, j);
+  }
   pass((FN(Pass)){FN(pull_back_step), {0, 1}, 2, 0, 0}, s, &known);
   return FN(deserved)(s, &known);
 }
@@ -94,23 +108,26 @@ static INLINE unsigned FN(log_softmax_lines)(FN(Going) pass, const FN(Lines) *s)
 
 static INLINE V FN(sum_step)(const V *in, const FN(KnownV) *known, FN(Tally) *sums) {
   (void)known;
-  FN(plus_product)(sums, in[0], vset(1));
+  FN(plus)(sums, in[0]);
   return in[0];
 }
 
-/* grad - exp(y) sum: exp(y) is scaled, and so is the sum. */
+/* grad - exp(y) sum, the base of exp apart from the rest: so 1 - exp(y) keeps its digits where exp(y) is near 1 and grad is
+ * the sum, as for a class that is known well. exp(y) is scaled, and so is the sum. */
 static INLINE V FN(log_pull_back_step)(const V *in, const FN(KnownV) *known, FN(Tally) *sums) {
   FN(Scaled) e = FN(scaled_exp)(in[1], FN(reference)(vset(0)));
+  V hi = known->hi * e.power, lo = known->lo * e.power;
   (void)sums;
-  return vfma(-e.hi * e.power, known->hi, in[0]);
+  return vfma(-e.rest, hi, vfma(-e.hi, lo, vfma(-e.base, hi, in[0])));
 }
 
 static INLINE unsigned FN(log_softmax_backward_lines)(FN(Going) pass, const FN(Lines) *s) {
   FN(Known) known;
+  V scale = vset(PICK(0x1p-25f, 0x1p-54));
   pass((FN(Pass)){FN(sum_step), {0, -1}, -1, FN(SUM), 0}, s, &known);
   for (size_t j = 0; j < s->width; j += LANES) {
     FN(drop_rest)(&known, j);
-    vstore(known.hi + j, vload(known.hi + j) * vset(PICK(0x1p-25f, 0x1p-54)));
+    FN(put_pair)(&known, j, pair_scaled(pair(vload(known.hi + j), vload(known.lo + j)), scale));
   }
   pass((FN(Pass)){FN(log_pull_back_step), {0, 1}, 2, 0, 0}, s, &known);
   return FN(deserved)(s, &known);

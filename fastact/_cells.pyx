@@ -24,7 +24,7 @@ cimport numpy as cnp
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from fastact._layout import real
+from fastact._layout import is_half, real
 
 cnp.import_array()
 
@@ -32,13 +32,8 @@ LSTM, LSTM_INFERENCE, LSTM_BACKWARD = FASTACT_LSTM, FASTACT_LSTM_INFERENCE, FAST
 GRU, GRU_INFERENCE, GRU_BACKWARD = FASTACT_GRU, FASTACT_GRU_INFERENCE, FASTACT_GRU_BACKWARD
 
 
-cdef bint is_half(dtype):
-    """float16, or the bfloat16 of ml_dtypes, which need not be installed."""
-    return dtype.itemsize == 2 and dtype.name in ("float16", "bfloat16")
-
-
 cdef cnp.ndarray real_or_half(str name, cnp.ndarray a):
-    return a.astype(np.float32) if is_half(a.dtype) else real(name, a)
+    return a.astype(np.float32) if is_half(a) else real(name, a)
 
 
 cdef bint overlap(cnp.ndarray a, cnp.ndarray b):
@@ -100,7 +95,7 @@ cdef class Call:
     def __init__(self, str name, a, Py_ssize_t blocks, axis):
         cdef cnp.ndarray array = np.asarray(a)
         self.working = real_or_half(name, array[:0] if array.ndim else array).dtype
-        self.dtype = array.dtype if is_half(array.dtype) else self.working
+        self.dtype = array.dtype if is_half(array) else self.working
         cdef tuple shape = (<object>array).shape
         cdef Py_ssize_t place = normalize_axis_index(axis, len(shape), "axis")
         self.units = shape[place] // blocks

@@ -27,11 +27,10 @@ def real(name: str, a: ArrayLike) -> NDArray[Any]:
 
 
 def is_half(a: Any) -> bool:
-    """Whether an array is of float16 or ml_dtypes' bfloat16."""
-    dtype = getattr(a, "dtype", None)
-    if dtype is None or dtype in _KERNELS:
-        return False  # before the name is asked for, which takes microseconds
-    return bool(dtype == np.float16 or dtype.name == "bfloat16")
+    """Whether an array or NumPy scalar is of float16, or of the bfloat16 of ml_dtypes."""
+    if not isinstance(a, np.ndarray | np.generic):
+        return False
+    return a.dtype.itemsize == 2 and a.dtype.name in ("float16", "bfloat16")  # names are slow
 
 
 def widened(a: Any) -> Any:

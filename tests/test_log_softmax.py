@@ -49,7 +49,7 @@ def test_accuracy(kind, n, dtype, isa):
         assert errors(np.array([got], dtype), whole).max(initial=0) <= MAX_ULP
 
 
-@pytest.mark.parametrize("others", [-1e-3, -1, -10, -20, -40, -80, -300, -700])
+@pytest.mark.parametrize("others", [-1e-3, -1, -10, -17.381, -20, -40, -80, -300, -700])
 @pytest.mark.parametrize("n", [2, 20, 100, 1000])
 def test_the_maximum_keeps_its_digits(others, n, dtype, isa):
     """log(1 + o) for the o beside the maximum, however small: x - max - log(sum) gives 0."""
@@ -142,6 +142,21 @@ def test_backward_accuracy(n, dtype, isa):
             for got in (fastact.log_softmax_backward(grad, y), columns[:, 1]):
                 error = max(abs(mp.mpf(float(a)) - b) for a, b in zip(got, wanted, strict=True))
                 assert error <= 8 * float(np.spacing(dtype(largest)))
+
+
+@pytest.mark.parametrize("margin", [1, 3, 10, 20, 40])
+@pytest.mark.parametrize("n", [2, 20, 100])
+def test_backward_of_a_class_known_well(margin, n, dtype, isa):
+    """grad = -1 at one class: dx = p - 1 there, within 8 ULP of the largest entry of the line."""
+    x = np.random.default_rng(n).normal(0, 1, n).astype(dtype)
+    x[1] = x.max() + dtype(margin)
+    y, grad = fastact.log_softmax(x), -(np.arange(n) == 1).astype(dtype)
+    with mp.workprec(300):
+        wanted = [mp.exp(mp.mpf(float(v))) + mp.mpf(float(g)) for v, g in zip(y, grad, strict=True)]
+        bound = 8 * mp.mpf(float(np.spacing(dtype(max(map(abs, wanted))))))
+        columns = fastact.log_softmax_backward(np.stack([grad] * 3, 1), np.stack([y] * 3, 1), 0)
+        for got in (fastact.log_softmax_backward(grad, y), columns[:, 1]):
+            assert max(abs(float(a) - b) for a, b in zip(got, wanted, strict=True)) <= bound
 
 
 def gradient(loss_of, x):

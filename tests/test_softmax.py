@@ -50,6 +50,45 @@ def test_accuracy_of_a_long_line(kind, dtype, isa):
     assert errors(y[:, 1].copy(), kind).max() <= MAX_ULP
 
 
+@pytest.mark.parametrize("n", [2, 3, 5, 17, 70])
+def test_accuracy_of_many_lines(n, dtype, isa):
+    """Among them those whose largest result is just below 1, where an ULP is half of one above."""
+    if dtype == np.float64 and np.finfo(np.longdouble).nmant < 63:
+        return  # nothing here is more precise
+    x = np.random.default_rng(n).uniform(-80, 0, (100_000 // n, n)).astype(dtype)
+    wide = x.astype(np.longdouble)
+    e = np.exp(wide - wide.max(1, keepdims=True))
+    wanted = e / e.sum(1, keepdims=True)
+    nearest = wanted.astype(np.float64)
+    rest = (wanted - nearest) / np.spacing(nearest) if dtype == np.float64 else 0.0
+    for y in (fastact.softmax(x), fastact.softmax(x.T.copy(), 0).T.copy()):
+        assert ulp_error(y, nearest, rest).max() <= MAX_ULP
+
+
+@cache
+def ten_million(name, dtype):
+    """A line, the largest and the sum of exp(x - it)."""
+    if name == "normal":
+        x = np.random.default_rng(0).normal(0, 3, 10_000_000).astype(dtype)
+    else:  # each of the others is lost beside the largest, and together they are not
+        x = np.full(10_000_000, -17.3, dtype)
+        x[123] = 0
+    wide = x.astype(np.float64)
+    return x, wide.max(), np.exp(wide - wide.max()).sum()
+
+
+@pytest.mark.parametrize("name", ["normal", "spike"])
+def test_ten_million_elements(name, isa):
+    x, top, total = ten_million(name, np.float32)
+    some = np.r_[0:2000, 5_000_000:5_002_000, x.size - 2000 : x.size]
+    log = x[some].astype(np.float64) - top - np.log(total)
+    y, z = fastact.softmax(x), fastact.log_softmax(x)
+    assert ulp_error(y[some], np.exp(log)).max() <= MAX_ULP
+    assert ulp_error(z[some], log).max() <= MAX_ULP
+    assert abs(y.sum(dtype=np.float64) - 1) < 1e-6
+    assert ulp_error(fastact.logsumexp(x)[None], np.array([top + np.log(total)])).max() <= MAX_ULP
+
+
 @pytest.mark.parametrize("n", [1, 2, 5, 31, 64])
 def test_short_lines_have_the_same_bits_in_every_layout(n, dtype, isa):
     x = np.stack([line(kind, n, dtype, seed) for seed in range(5) for kind in KINDS])
@@ -163,6 +202,25 @@ def test_backward_accuracy(n, dtype, isa):
         columns = fastact.softmax_backward(np.stack([grad] * 3, 1), np.stack([y] * 3, 1), axis=0)
         for got in (fastact.softmax_backward(grad, y), columns[:, 1].copy()):
             assert ulp_error(got, nearest, rest if dtype == np.float64 else 0.0).max() <= MAX_ULP
+
+
+@pytest.mark.parametrize("margin", [0, 3, 10, 20, 40])
+@pytest.mark.parametrize("n", [2, 5, 70])
+@pytest.mark.parametrize(("mean", "spread"), [(0, 1), (100, 1), (1e4, 1e-2), (1e6, 0.1)])
+def test_backward_of_gradients_that_are_nearly_equal(mean, spread, n, margin, dtype, isa):
+    """Within 8 ULP of the largest entry of the line, also where one class has nearly all of y."""
+    rng = np.random.default_rng(n)
+    x = rng.normal(0, 1, (3, n))
+    x[:, 1] += margin
+    y = fastact.softmax(x.astype(dtype))
+    grad = rng.normal(mean, spread, (3, n)).astype(dtype)
+    alone = fastact.softmax_backward(grad, y)
+    beside = fastact.softmax_backward(grad.T.copy(), y.T.copy(), 0).T
+    for k in range(3):
+        wanted, _ = exact_backward(grad[k], y[k])
+        bound = 8 * np.spacing(dtype(np.abs(wanted).max()))
+        for got in (alone[k], beside[k]):
+            assert (np.abs(got.astype(np.float64) - wanted) <= bound).all()
 
 
 def test_backward_is_the_derivative(dtype, isa):

@@ -1,11 +1,12 @@
-"""Derive the coefficient tables of csrc/vmath.h and in_double.h, with the error after rounding.
+"""Derive the tables of csrc/vmath.h, in_double.h and exp_sum.h, with the error after rounding.
 
 A development tool, not part of the package: the tables are pasted in those headers, and this
 script is how anybody can derive them again or check them. It needs mpmath (gmpy2 makes it fast).
 
-    python tools/minimax.py exp|expm1|log|log1p|mills|erf|tanhshrink|constants [--dtype float64]
+    python tools/minimax.py WHAT [--dtype float32|float64]
 
 exp        exp(r) = 1 + r + r**2*q(r) on |r| <= ln(2)/2*(1 + 2**-8), q(0) = 1/2
+exp_step   the same on |r| <= ln(2)/32*(1 + 2**-8), of degree one, and 2**(j/16) as hi + lo
 expm1      expm1(r) = r + r**2*q(r) there, for float32 in float64 lanes
 log        log(1 + z) = z + z**2*q(z) on sqrt(1/2) <= 1 + z <= sqrt(2), q(0) = -1/2: float32
 log1p      atanh(s)/s = 1 + w*p(w), w = s**2 in [0, 1/9];
@@ -102,11 +103,19 @@ def chebyshev_points(low, high, count):
 
 
 def fit_exp(dtype):
-    degree = {"float32": 5, "float64": 10}[dtype]
-    bound = mp.ln(2) / 2 * (1 + mpf(2) ** -8)
+    return fit_exp_within(1, {"float32": 5, "float64": 10}[dtype], fixed=(0.5,))
+
+
+def fit_exp_step(dtype):
+    return fit_exp_within(16, {"float32": 1}[dtype])
+
+
+def fit_exp_within(steps, degree, fixed=()):
+    """The q of exp where arguments are reduced by so many steps to a power of two."""
+    bound = mp.ln(2) / 2 / steps * (1 + mpf(2) ** -8)
     t = chebyshev_points(-bound, bound, 12 * degree + 60)  # an even count: r = 0 is left out
     y = [(mp.expm1(r) - r) / r**2 for r in t]
-    return Fit(t, y, [r**2 / mp.exp(r) for r in t], degree, fixed=(0.5,))
+    return Fit(t, y, [r**2 / mp.exp(r) for r in t], degree, fixed)
 
 
 def fit_expm1(dtype):
@@ -179,6 +188,7 @@ def fit_tanhshrink(dtype):
 
 FITS = {
     "exp": fit_exp,
+    "exp_step": fit_exp_step,
     "expm1": fit_expm1,
     "log": fit_log,
     "log1p": fit_log1p,
@@ -220,6 +230,8 @@ def constants(dtype):
     for factor in (1, 2, 3, 6):
         table[f"{factor}*SQRT_2_OVER_PI*CUBIC"] = split(factor * root * cubic, b, b)
     table["2*SQRT_2_OVER_PI"] = split(2 * root, b, b)
+    for j in range(16):
+        table[f"2**({j}/16)"] = split(mpf(2) ** (mpf(j) / 16), b, b)
     return table
 
 
@@ -235,10 +247,11 @@ def main():
     parser.add_argument("what", choices=[*FITS, "constants"])
     parser.add_argument("--dtype", choices=BITS, action="append")
     arguments = parser.parse_args()
-    one = {"expm1": "float64", "mills": "float64", "erf": "float64", "log": "float32"}
+    one = {name: "float32" for name in ("exp_step", "log")}
+    one |= {name: "float64" for name in ("expm1", "mills", "erf")}
     fitted = [one[arguments.what]] if arguments.what in one else list(BITS)
     if not set(arguments.dtype or ()) <= set(fitted):
-        parser.error(f"{arguments.what} is fitted for {fitted[0]} only")
+        parser.error(f"{arguments.what} is for {fitted[0]} alone; pieces are in tools/pieces.py")
     for dtype in arguments.dtype or fitted:
         if arguments.what == "constants":
             for name, parts in constants(dtype).items():
