@@ -67,14 +67,25 @@ static INLINE V FN(pull_back_step)(const V *in, const FN(KnownV) *known, FN(Tall
   return in[1] * ((in[0] - known->hi) - known->lo);
 }
 
+/* sum grad y as it stands, for lines in which the grad taken apart is not finite. */
+static INLINE V FN(plain_dot_step)(const V *in, const FN(KnownV) *known, FN(Tally) *sums) {
+  (void)known;
+  FN(plus_product)(sums, in[0], in[1]);
+  return in[0];
+}
+
 static INLINE unsigned FN(softmax_backward_lines)(FN(Going) pass, const FN(Lines) *s) {
-  FN(Known) known;
+  FN(Known) known, plain;
+  V infinity = vset(INFINITY);
+  int finite = 1;
   pass((FN(Pass)){FN(dot_step), {0, 1}, -1, FN(SUM) | FN(COUNT), 0}, s, &known);
+  for (size_t j = 0; j < s->width; j += LANES) finite &= vall(vlt(vabs(vload(known.count + j)), infinity));
+  if (!finite) pass((FN(Pass)){FN(plain_dot_step), {0, 1}, -1, FN(SUM), 0}, s, &plain);
   for (size_t j = 0; j < s->width; j += LANES) {
     FN(KnownV) k = FN(known)(&known, j);
     Pair dot = exact_sum(k.count, k.hi);
     dot = fast_sum(dot.hi, dot.lo + k.lo);
-    dot.hi = vsel(vlt(vabs(k.count), vset(INFINITY)), dot.hi, k.count);
+    if (!finite) dot.hi = vsel(vlt(vabs(k.count), infinity), dot.hi, vload(plain.hi + j));
     FN(put_pair)(&known, j, dot);
     FN(drop_rest)(&known, j);
   }

@@ -261,6 +261,18 @@ def test_backward_of_infinite_gradients(dtype, isa):
     assert dx[1].tolist() == [0.25, -0.25]
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_backward_of_infinite_gradients_beside_others(dtype, isa, axis):
+    """As grad * y adds up: NaN or another infinity is not lost beside what has most of y."""
+    inf, nan = np.inf, np.nan
+    y = np.tile(np.array([0.75, 0.125, 0.125], dtype), (4, 1))
+    grad = np.array([[inf, nan, 1], [inf, inf, 1], [inf, -inf, 1], [2, 1, 0]], dtype)
+    wanted = [[nan] * 3, [nan, nan, -inf], [nan] * 3, [0.28125, -0.078125, -0.203125]]
+    with np.errstate(all="ignore"):
+        dx = fastact.softmax_backward(grad.swapaxes(1, axis), y.swapaxes(1, axis), axis)
+    np.testing.assert_array_equal(dx.swapaxes(1, axis), np.array(wanted, dtype))
+
+
 # Arguments
 
 
