@@ -8,8 +8,6 @@ TARGET_BEGIN("avx2,fma")
 #define FUSED /* has a fused multiply-add */
 #define SIMD "simd_avx2.h"
 #define STREAM _mm256_stream_ps
-#define WIDEN_LOW(a) _mm256_cvtps_pd(_mm256_castps256_ps128(a))
-#define WIDEN_HIGH(a) _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1))
 #define WHOLE_STEPS(a) \
   _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_and_si256(_mm256_castps_si256(a), _mm256_set1_epi32(~15)), 19))
 #include BODY

@@ -8,8 +8,6 @@ TARGET_BEGIN("avx2,fma,avx512f,avx512dq,avx512bw,avx512vl")
 #define FUSED /* has a fused multiply-add */
 #define SIMD "simd_avx512.h"
 #define STREAM _mm512_stream_ps
-#define WIDEN_LOW(a) _mm512_cvtps_pd(_mm512_castps512_ps256(a))
-#define WIDEN_HIGH(a) _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1))
 #define WHOLE_STEPS(a) \
   _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_and_si512(_mm512_castps_si512(a), _mm512_set1_epi32(~15)), 19))
 #include BODY

@@ -6,8 +6,6 @@
 #define ISA neon
 #define FUSED /* has a fused multiply-add */
 #define SIMD "simd_neon.h"
-#define WIDEN_LOW(a) vcvt_f64_f32(vget_low_f32(a))
-#define WIDEN_HIGH(a) vcvt_high_f64_f32(a)
 #define WHOLE_STEPS(a) vreinterpretq_f32_u32(vshlq_n_u32(vandq_u32(vreinterpretq_u32_f32(a), vdupq_n_u32(~15u)), 19))
 #include BODY
 #else

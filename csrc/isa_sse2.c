@@ -6,8 +6,6 @@
 #define ISA sse2
 #define SIMD "simd_sse2.h"
 #define STREAM _mm_stream_ps
-#define WIDEN_LOW(a) _mm_cvtps_pd(a)
-#define WIDEN_HIGH(a) _mm_cvtps_pd(_mm_movehl_ps(a, a))
 #define WHOLE_STEPS(a) _mm_castsi128_ps(_mm_slli_epi32(_mm_and_si128(_mm_castps_si128(a), _mm_set1_epi32(~15)), 19))
 #include BODY
 #else

@@ -127,7 +127,7 @@ static INLINE FN(Tally) FN(no_tally)(void) {
 }
 
 #if REAL == 32
-static INLINE W FN(half)(V a, int k) { return k ? WIDEN_HIGH(a) : WIDEN_LOW(a); }
+static INLINE W FN(half)(V a, int k) { return k ? widen_high(a) : widen_low(a); }
 #else
 static INLINE W FN(half)(V a, int k) { return (void)k, a; }
 #endif

@@ -11,9 +11,9 @@
 static INLINE V FN(weigh_step)(const V *in, const FN(KnownV) *known, FN(Tally) *sums) {
   (void)sums;
 #if REAL == 32 && !defined(FUSED)
-  W low = widen_low(in[0]) * (widen_low(known->hi) + widen_low(known->lo)), high = low;
-  if (LANES > 1) high = widen_high(in[0]) * (widen_high(known->hi) + widen_high(known->lo));
-  return narrow(low, high);
+  W y[FN(HALVES)];
+  for (int k = 0; k < FN(HALVES); k++) y[k] = FN(half)(in[0], k) * (FN(half)(known->hi, k) + FN(half)(known->lo, k));
+  return narrow(y[0], y[FN(HALVES) - 1]);
 #else
   return pair_times(pair(known->hi, known->lo), in[0]);
 #endif
